@@ -1,0 +1,32 @@
+"""The bundled client of the chat room, and the API for programs that take part.
+
+    import trio
+    from sopchat_client import connect
+
+    async def main():
+        async with connect("localhost", 9000, "parrot", "key") as chat:
+            async for message in chat:
+                await chat.send(f"{message.name} said: {message.text}")
+
+    trio.run(main)
+
+errors.py   what can end a chat
+chat.py     connect, Chat, Message: the API
+render.py   how a message is shown: a line, or JSON
+pipe.py     the client between pipes: lines in, lines out
+prompt.py   the client on a terminal: a line being typed, messages above it
+command.py  arguments and exit status
+"""
+
+from sopchat_client.chat import Chat, Message, connect
+from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+
+__all__ = [
+    "CannotConnect",
+    "Chat",
+    "ChatError",
+    "Message",
+    "Refused",
+    "ServerGone",
+    "connect",
+]

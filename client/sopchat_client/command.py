@@ -1,0 +1,96 @@
+"""`sop-chat-client HOST PORT NAME KEY`: arguments and exit status."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import trio
+
+from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
+from sopchat.wire.frame import NAME_SIZE, FieldHoldsNul, checked
+from sopchat_client import pipe, render
+from sopchat_client.chat import connect
+from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+
+_DESCRIPTION = """\
+Joins a chat room. On a terminal it edits the line being typed and shows messages above it;
+between pipes every line in is one message out, and every message in is one line out."""
+
+_EPILOG = f"""\
+examples:
+  sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
+  uptime | sop-chat-client localhost 9000 bot key     say something and leave
+  sop-chat-client --json localhost 9000 log key       messages as JSON, one a line
+  {KEY_VARIABLE}=key sop-chat-client localhost 9000 ann      the key is not in the process list
+
+exit status:
+  0    left: end of input, Ctrl-D, Ctrl-C while typing, or nobody reads the output
+  1    wrong use, or a line that cannot be sent (it holds a NUL byte)
+  2    cannot connect
+  3    refused: wrong key or full room (the server closes for both without a word,
+       so they cannot be told apart)
+  4    the server went away
+  130  Ctrl-C between pipes"""
+
+_STATUS = {CannotConnect: 2, Refused: 3, ServerGone: 4}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        checked(options.name, NAME_SIZE, "the name")
+        key = read_key(options.key, options.key_file)
+    except (UsageError, ValueError) as error:
+        parser.error(str(error))
+    status = 0
+    try:
+        trio.run(_talk, options.host, options.port, options.name, key, options.json)
+    except* ChatError as group:
+        end = _first(group)
+        status = _STATUS[type(end)]
+        print(f"sop-chat-client: {end}", file=sys.stderr)
+    except* FieldHoldsNul as group:
+        status = 1
+        print(f"sop-chat-client: not sent: {_first(group)}", file=sys.stderr)
+    except* BrokenPipeError:
+        pass  # nobody reads the output any more, as `head` does: that is all they wanted
+    except* KeyboardInterrupt:
+        status = 130
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser("sop-chat-client", "host port name key", _DESCRIPTION, _EPILOG)
+    parser.add_argument("host", help="where the room is: a name or an address")
+    parser.add_argument("port", type=port_number, help="its TCP port")
+    parser.add_argument(
+        "name", type=os.fsencode, help=f"your name, at most {NAME_SIZE} bytes of UTF-8"
+    )
+    parser.add_key()
+    parser.add_argument("--json", action="store_true", help="print messages as JSON objects")
+    return parser
+
+
+async def _talk(host: str, port: int, name: bytes, key: bytes, json: bool) -> None:
+    async with connect(host, port, name, key) as chat:
+        if json:
+            await pipe.talk(chat, render.as_json)
+        elif not (os.isatty(0) and os.isatty(1)):
+            await pipe.talk(chat, render.as_line)
+        else:
+            # Imported here: between pipes nobody waits for it.
+            from sopchat_client import prompt
+
+            plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+            line = render.as_line if plain else render.as_coloured_line
+            await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception of a group, however deep."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,188 @@
+"""The console: what the operator sees on standard output. Never blocks the room.
+
+What is shown is formatted at once, in the room's order, and kept; one task hands whole batches
+to a thread that writes. Where the output is stuck, what could not be kept is counted, and the
+count is shown as soon as the output moves again.
+"""
+
+import contextlib
+import errno
+import os
+import select
+import struct
+import sys
+from collections.abc import AsyncIterator
+from itertools import repeat
+
+import attrs
+import trio
+
+from sopchat import limits
+from sopchat.departure import Departure
+from sopchat.doors import Offer
+from sopchat.room import Member, Room
+from sopchat.wire.display import coloured, printable
+from sopchat.wire.frame import FRAME_SIZE, NAME_SIZE, TEXT_SIZE, field_value
+
+
+@attrs.define(eq=False)
+class Console:
+    """Shows lines on a file descriptor, or nowhere if there is none.
+
+    A watcher of the room; sessions and the server tell it the rest.
+    """
+
+    output: int | None
+    encoding: str = "utf-8"
+    colour: bool = False
+    show_messages: bool = True
+    show_keys: bool = True
+    # Bytes that may wait for the output before lines are counted instead of kept.
+    mark: int = limits.CONSOLE_MARK
+    _waiting: list[bytes] = attrs.field(factory=list, init=False)
+    # Bytes waiting, the batch being written included.
+    _size: int = attrs.field(default=0, init=False)
+    # Lines that were not kept since the start, and how many of them have been mentioned.
+    _unshown: int = attrs.field(default=0, init=False)
+    _mentioned: int = attrs.field(default=0, init=False)
+    _news: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    # What happens, in the order of a connection's life.
+
+    def listening(self, port: int) -> None:
+        """The server accepts connections now."""
+        self._show(f"listening on port {port}, Ctrl-C ends")
+
+    def exhausted(self, error: OSError) -> None:
+        """The system has no descriptor or memory for one more connection."""
+        self._show(f"no new clients for now: {error.strerror}")
+
+    def offered(self, peer: str, offer: Offer, fits: bool) -> None:
+        """A client offered a name and a key."""
+        key = f" '{printable(offer.key)}'" if self.show_keys else ""
+        verdict = "which fits" if fits else "which does not fit"
+        self._show(f"{peer} offers as {self._name(offer.name)} the key{key}, {verdict}")
+
+    def departed(self, peer: str, departure: Departure) -> None:
+        """A connection ended that never was a member."""
+        self._show(f"{peer} is turned away or gone: {departure}")
+
+    def joined(self, room: Room, member: Member) -> None:
+        """A member joined."""
+        self._show(f"{self._name(member.name)} joined ({len(room)}/{room.limit})")
+
+    def relayed(self, member: Member, chunk: bytes) -> None:
+        """A member sent frames."""
+        self.messages(member.name, chunk)
+
+    def messages(self, name: bytes, chunk: bytes) -> None:
+        """Frames came from whom authenticated as `name`."""
+        if self.show_messages and self.output is not None:
+            self._keep(self._lines(name, chunk), len(chunk) // FRAME_SIZE)
+
+    def left(self, room: Room, member: Member, departure: Departure) -> None:
+        """A member left."""
+        self._show(f"{self._name(member.name)} left ({len(room)}/{room.limit}): {departure}")
+
+    def closing(self) -> None:
+        """The server has closed everything and ends."""
+        self._show("closing")
+
+    # How it is shown.
+
+    def _show(self, line: str) -> None:
+        self._keep(line + "\n", 1)
+
+    def _name(self, name: bytes) -> str:
+        shown = printable(name) or "(no name)"
+        return coloured(shown) if self.colour else shown
+
+    def _lines(self, name: bytes, chunk: bytes) -> str:
+        """A line for each frame of the chunk: plain chunks at once, others frame by frame."""
+        count = len(chunk) // FRAME_SIZE
+        fields = struct.unpack(f"{NAME_SIZE}s{TEXT_SIZE}s" * count, chunk)
+        names, texts = fields[::2], fields[1::2]
+        if names.count(name.ljust(NAME_SIZE, b"\0")) == count:
+            block = b"\n".join(map(bytes.rstrip, texts, repeat(b"\0")))
+            lines = block.decode("utf-8", "backslashreplace")
+            if lines.count("\n") == count - 1 and lines.replace("\n", "").isprintable():
+                prefix = f"{self._name(name)}: "
+                return prefix + lines.replace("\n", "\n" + prefix) + "\n"
+        return "".join(map(self._line, repeat(name), names, texts))
+
+    def _line(self, name: bytes, field: bytes, text: bytes) -> str:
+        """One frame's line. Who uses another name than it joined with is shown with both."""
+        used = field_value(field)
+        by = "" if used == name else f" (by {self._name(name)})"
+        return f"{self._name(used)}{by}: {printable(field_value(text))}\n"
+
+    # How it gets out.
+
+    def _keep(self, text: str, lines: int) -> None:
+        if self.output is None:
+            return
+        if self._size > self.mark:
+            self._unshown += lines
+            return
+        self._mention_unshown()
+        self._append(text)
+
+    def _append(self, text: str) -> None:
+        data = text.encode(self.encoding, "backslashreplace")
+        self._waiting.append(data)
+        self._size += len(data)
+        self._news.set()
+
+    def _mention_unshown(self) -> None:
+        """The count is of all lines since the start, so that one lost mention loses nothing."""
+        if self._unshown > self._mentioned:
+            self._mentioned = self._unshown
+            self._append(f"{self._unshown} lines so far not shown: the output did not take them\n")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Show what comes while the block runs; its end waits a moment for the last lines."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write_batches)
+            yield
+            self._closing.set()
+            self._news.set()
+            nursery.cancel_scope.deadline = trio.current_time() + limits.CONSOLE_FAREWELL
+
+    async def _write_batches(self) -> None:
+        while self.output is not None and (self._waiting or not self._closing.is_set()):
+            await self._news.wait()
+            self._news = trio.Event()
+            batch, self._waiting = b"".join(self._waiting), []
+            try:
+                await trio.to_thread.run_sync(
+                    _write_all, self.output, batch, abandon_on_cancel=True
+                )
+            except OSError as error:
+                self._failed(error, batch)
+            else:
+                self._size -= len(batch)
+                self._mention_unshown()
+            with trio.move_on_after(limits.CONSOLE_INTERVAL):
+                await self._closing.wait()
+
+    def _failed(self, error: OSError, batch: bytes) -> None:
+        """The output did not take the batch: for good, or for now as when a disk is full."""
+        self._size -= len(batch)
+        self._unshown += batch.count(b"\n")
+        if error.errno in (errno.EPIPE, errno.EBADF, errno.EIO):
+            self.output = None
+            self._waiting.clear()
+            with contextlib.suppress(OSError, AttributeError):  # no standard error, no complaint
+                sys.stderr.write(f"sop-chat: {error.strerror}: nothing more is shown\n")
+
+
+def _write_all(output: int, batch: bytes) -> None:
+    """Write all of `batch`, waiting as long as it takes. Runs in a thread of its own."""
+    rest = memoryview(batch)
+    while rest:
+        try:
+            rest = rest[os.write(output, rest) :]
+        except BlockingIOError:  # somebody who shares the output made it non-blocking
+            select.select([], [output], [])

@@ -1,0 +1,55 @@
+"""Why a member left: a value that the console shows and tests compare, not a log line."""
+
+import enum
+import errno
+
+import attrs
+
+
+class Reason(enum.Enum):
+    """Why a connection ended. The value is how the console says it."""
+
+    CLOSED = "closed the connection"
+    BROKEN_PIPE = "broken pipe (EPIPE)"
+    RESET = "connection reset (ECONNRESET)"
+    LOST = "connection lost"
+    TOO_SLOW = "too slow, took nothing of what was waiting"
+    AUTH_DEADLINE = "did not authenticate in time"
+    CROWDED_OUT = "had not authenticated and made room for a newer connection"
+    WRONG_KEY = "wrong key"
+    ROOM_FULL = "the room is full"
+    STOPPING = "the server is stopping"
+    FAULT = "internal error"
+
+    @property
+    def is_broken(self) -> bool:
+        """The network ended the connection while the server was using it."""
+        return self in (Reason.BROKEN_PIPE, Reason.RESET, Reason.LOST)
+
+
+_BY_ERRNO = {errno.EPIPE: Reason.BROKEN_PIPE, errno.ECONNRESET: Reason.RESET}
+
+
+@attrs.frozen
+class Departure:
+    """How one connection ended."""
+
+    reason: Reason
+    # What the reason alone does not say, for the console.
+    detail: str = ""
+    # Bytes of a frame that was not whole when the connection ended, 0 to 511; dropped.
+    half: int = 0
+
+    @classmethod
+    def from_error(cls, error: OSError) -> "Departure":
+        """The departure that a failed read or write means."""
+        reason = _BY_ERRNO.get(error.errno or 0, Reason.LOST)
+        return cls(reason, (error.strerror or str(error)) if reason is Reason.LOST else "")
+
+    def __str__(self) -> str:
+        text = self.reason.value
+        if self.detail:
+            text += f": {self.detail}"
+        if self.half:
+            text += f", in the middle of a frame: {self.half} bytes dropped"
+        return text

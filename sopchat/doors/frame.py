@@ -1,0 +1,46 @@
+"""The frame door (docs/frame-protocol.md): what comes in is frames already."""
+
+import attrs
+
+from sopchat.connection import Connection
+from sopchat.doors import Offer
+from sopchat.limits import READ_SIZE
+from sopchat.wire.frame import FRAME_SIZE, Frame, FrameBuffer, field_value
+
+
+@attrs.define(eq=False)
+class FrameDoor:
+    """The frame protocol's side of one connection."""
+
+    _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
+
+    @property
+    def half(self) -> int:
+        """Bytes of a frame that is not whole yet."""
+        return self._buffer.half
+
+    @property
+    def most(self) -> int:
+        """Just so many that a full read ends with a whole frame: nothing is copied then."""
+        return READ_SIZE - self._buffer.half
+
+    async def receive_offer(self, connection: Connection) -> Offer | None:
+        """Read the authentication frame; its echo is the welcome."""
+        frame = await self.receive_frame(connection)
+        if frame is None:
+            return None
+        return Offer(field_value(frame.name), field_value(frame.text), frame.encode())
+
+    async def receive_frame(self, connection: Connection) -> Frame | None:
+        """Read one frame and no byte more; None if the stream ends before it is whole."""
+        while True:
+            data = await connection.receive(FRAME_SIZE - self._buffer.half)
+            if not data:
+                return None
+            chunk = self._buffer.feed(data)
+            if chunk:
+                return Frame.decode(chunk)
+
+    def frames(self, data: bytes) -> bytes:
+        """The frames that `data` completes."""
+        return self._buffer.feed(data)

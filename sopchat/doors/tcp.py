@@ -1,0 +1,176 @@
+"""Listening TCP sockets, and the connection over one accepted socket.
+
+Plain non-blocking sockets under `trio.lowlevel`: waiting first and reading then is one wait and
+one read for a frame, where reading first would fail once for every frame of a quiet client.
+"""
+
+import contextlib
+import errno
+import fcntl
+import socket
+import struct
+import sys
+import termios
+from collections.abc import Callable, Iterable, Sequence
+
+import attrs
+import trio
+
+from sopchat import limits
+
+# The system has no descriptor or memory for one more connection: it will have again.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+# The listening socket itself is of no use: a defect, not bad luck.
+_UNUSABLE = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP, errno.EFAULT}
+
+
+def open_listeners(port: int, host: str | None = None) -> list[socket.socket]:
+    """Listen on a TCP port: of every address, or of each address that `host` has.
+
+    Port 0 lets the system choose; the same port is then used for all addresses.
+    Raises OSError: the port is taken or forbidden, the host unknown or not of this machine.
+    """
+    if host is None:
+        return [_open_everywhere(port)]
+    with contextlib.ExitStack() as opened:
+        listeners = []
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )
+        for family, _, _, _, address in dict.fromkeys(found):
+            listener = _open_listener(family, str(address[0]), port)
+            opened.callback(listener.close)
+            port = listener.getsockname()[1]
+            listeners.append(listener)
+        opened.pop_all()
+        return listeners
+
+
+def _open_everywhere(port: int) -> socket.socket:
+    """One socket for IPv4 and IPv6, or for IPv4 alone where there is no IPv6."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return _open_listener(socket.AF_INET6, "", port)
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return _open_listener(socket.AF_INET, "", port)
+
+
+def _open_listener(family: int, host: str, port: int) -> socket.socket:
+    listener = socket.create_server(
+        (host, port),
+        family=family,
+        backlog=limits.BACKLOG,
+        dualstack_ipv6=family == socket.AF_INET6 and not host,
+    )
+    listener.setblocking(False)
+    # An accepted socket inherits these, which saves setting them for every connection.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        ("TCP_KEEPIDLE" if sys.platform != "darwin" else "TCP_KEEPALIVE", limits.KEEPALIVE_IDLE),
+        ("TCP_KEEPINTVL", limits.KEEPALIVE_INTERVAL),
+        ("TCP_KEEPCNT", limits.KEEPALIVE_PROBES),
+    ):
+        listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return listener
+
+
+async def accept(
+    listener: socket.socket, exhausted: Callable[[OSError], None]
+) -> "SocketConnection":
+    """Wait for a client of `listener`.
+
+    When the system has no descriptor or memory for it, `exhausted` is told once, and the
+    call tries again after pauses; a client that left before it was accepted is nobody.
+    """
+    told = False
+    while True:
+        await trio.lowlevel.wait_readable(listener)
+        try:
+            accepted, address = listener.accept()
+        except OSError as error:
+            if error.errno in _UNUSABLE:
+                raise
+            if error.errno in _EXHAUSTED:
+                if not told:
+                    exhausted(error)
+                    told = True
+                await trio.sleep(limits.ACCEPT_BACKOFF)
+        else:
+            accepted.setblocking(False)
+            return SocketConnection(accepted, shown_address(address))
+
+
+async def accept_first(
+    listeners: Iterable[socket.socket], exhausted: Callable[[OSError], None]
+) -> "SocketConnection":
+    """Wait for one client at any of the listeners."""
+    first: list[SocketConnection] = []
+
+    async def accept_into(listener: socket.socket, scope: trio.CancelScope) -> None:
+        first.append(await accept(listener, exhausted))
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for listener in listeners:
+            nursery.start_soon(accept_into, listener, nursery.cancel_scope)
+    for late in first[1:]:
+        late.close()
+    return first[0]
+
+
+def shown_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
+    """A socket address as people write it; IPv4 as IPv4 also where it came over IPv6."""
+    host, port = address[:2]
+    host = host.removeprefix("::ffff:")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@attrs.define(eq=False)
+class SocketConnection:
+    """A connection over one accepted, non-blocking TCP socket."""
+
+    _socket: socket.socket
+    peer: str
+
+    async def receive(self, most: int) -> bytes:
+        """Wait for bytes and give at most `most` of them; none at the end of the stream."""
+        while True:
+            await trio.lowlevel.wait_readable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.recv(most)
+
+    def receive_now(self, most: int) -> bytes:
+        """The same without waiting. Raises BlockingIOError where `receive` would wait."""
+        return self._socket.recv(most)
+
+    async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Wait until the socket takes bytes of the pieces, in order; give how many."""
+        while True:
+            await trio.lowlevel.wait_writable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.sendmsg(pieces)
+
+    def send_now(self, piece: bytes | memoryview) -> int:
+        """Give the number of bytes the socket took without waiting, which may be 0."""
+        try:
+            return self._socket.send(piece)
+        except BlockingIOError:
+            return 0
+
+    def unacknowledged(self) -> int:
+        """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ)."""
+        try:
+            (size,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4))
+        except OSError:
+            return 0  # no such request here: a slow reader cannot be told from a stuck one
+        return int(size)
+
+    def close(self) -> None:
+        """Close the socket; what waits on it is woken."""
+        if self._socket.fileno() != -1:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()

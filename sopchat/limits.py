@@ -1,0 +1,62 @@
+"""Every limit of the server, each with its reason."""
+
+import attrs
+
+# One read takes at most this many bytes: 128 whole frames, one system call for all of them.
+# Larger reads gained nothing, and one read per reader is part of what bounds the memory.
+READ_SIZE = 64 * 1024
+
+# Output is written to the console at most this often (seconds): a person sees no difference,
+# and a busy room pays for a write per batch instead of one per message.
+CONSOLE_INTERVAL = 0.02
+
+# Text that waits for a console that does not take it (bytes). Beyond it, lines are counted
+# instead of kept.
+CONSOLE_MARK = 8 * 1024 * 1024
+
+# How long the end waits for a console that does not take the last lines (seconds).
+CONSOLE_FAREWELL = 1.0
+
+# Pause before accepting again when the system is out of descriptors or memory (seconds):
+# long enough for somebody to leave, short enough not to be noticed.
+ACCEPT_BACKOFF = 0.1
+
+# Connections the kernel completes while the server is busy. It takes the smaller of this and
+# its own limit (net.core.somaxconn on Linux).
+BACKLOG = 4096
+
+# A dead peer that never said goodbye is noticed after KEEPALIVE_IDLE + KEEPALIVE_PROBES x
+# KEEPALIVE_INTERVAL seconds of silence: two minutes, not the two hours that systems default to.
+KEEPALIVE_IDLE = 60
+KEEPALIVE_INTERVAL = 10
+KEEPALIVE_PROBES = 6
+
+
+@attrs.frozen
+class Limits:
+    """What the operator may set, and what tests make small."""
+
+    # Members at once; docs/frame-protocol.md, "Limits and endings".
+    max_clients: int = 4
+
+    # Connections that have not authenticated yet. When one more comes, the oldest makes room:
+    # an honest client authenticates within milliseconds, so a crowd of silent connections
+    # only ever pushes out its own.
+    max_pending: int = 64
+
+    # Seconds a connection has for its authentication frame: enough for the slowest line,
+    # even for a person who types the frame by hand.
+    auth_timeout: float = 10.0
+
+    # Seconds without a byte taken after which a member that has frames waiting is too slow:
+    # longer than any hiccup of a healthy network, shorter than anybody's patience.
+    stall_timeout: float = 5.0
+
+    # Bytes that may wait for one member before everybody's reading pauses. High enough that
+    # a member that stands still is cut before anybody pauses in an ordinary room.
+    outbox_mark: int = 4 * 1024 * 1024
+
+    @property
+    def over_mark_timeout(self) -> float:
+        """Seconds a member may stay over the mark, taking a trickle, while the others pause."""
+        return 6 * self.stall_timeout

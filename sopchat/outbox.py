@@ -1,0 +1,139 @@
+"""One member's outbox: what waits to be sent to it, and who sends it.
+
+Two write, never at once: the direct write while nothing waits, and otherwise the sender task.
+"""
+
+import contextlib
+import math
+import os
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from sopchat.connection import Connection
+from sopchat.departure import Departure, Reason
+from sopchat.limits import Limits
+from sopchat.pressure import Pressure
+
+# The most pieces that one gathering write takes (POSIX IOV_MAX; 16 is its least value).
+_MOST_PIECES = max(os.sysconf("SC_IOV_MAX"), 16)
+
+
+class _TooSlow(Exception):
+    """The member takes nothing, or only a trickle."""
+
+
+@attrs.define(eq=False)
+class Outbox:
+    """The queue of chunks for one member, in a memory channel.
+
+    The channel itself is unbounded: its chunks are shared with the other outboxes, so what
+    bounds the memory is the number of bytes that wait, and over `limits.outbox_mark` of them
+    the outbox raises the room's pressure instead of refusing.
+    """
+
+    _connection: Connection
+    _pressure: Pressure
+    _limits: Limits
+    # Bytes put and not yet taken by the connection, the batch being written included.
+    waiting: int = attrs.field(default=0, init=False)
+    # When `waiting` went over the mark (Trio's clock), until it is half the mark again.
+    _over_since: float | None = attrs.field(default=None, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    # What a direct write met, for the sender task to report: the system says it only once.
+    _error: OSError | None = attrs.field(default=None, init=False)
+    _put: trio.MemorySendChannel[bytes | memoryview] = attrs.field(init=False)
+    _take: trio.MemoryReceiveChannel[bytes | memoryview] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._put, self._take = trio.open_memory_channel[bytes | memoryview](math.inf)
+
+    def put(self, chunk: bytes) -> None:
+        """Send `chunk` after all that came before it. Never waits, never fails.
+
+        An outbox whose sender task has ended drops it: its member is on the way out.
+        """
+        if self._closed:
+            return
+        piece: bytes | memoryview = chunk
+        if not self.waiting:
+            sent = self._send_now(chunk)
+            if sent == len(chunk):
+                return
+            if sent:
+                piece = memoryview(chunk)[sent:]
+        self._put.send_nowait(piece)
+        self.waiting += len(piece)
+        if self._over_since is None and self.waiting > self._limits.outbox_mark:
+            self._over_since = trio.current_time()
+            self._pressure.rise()
+
+    def _send_now(self, chunk: bytes) -> int:
+        """The direct write: an idle member gets its frame without a task being woken."""
+        try:
+            return self._connection.send_now(chunk)
+        except OSError as error:
+            self._error = error
+            return 0
+
+    async def run(self) -> Departure:
+        """The sender task: write what waits until the connection fails or is too slow."""
+        try:
+            while True:
+                await self._write(await self._next_batch())
+        except OSError as error:
+            return Departure.from_error(error)
+        except _TooSlow:
+            return Departure(Reason.TOO_SLOW)
+        finally:
+            self._close()
+
+    async def _next_batch(self) -> list[bytes | memoryview]:
+        """Wait for a chunk, then take all that wait with it."""
+        batch = [await self._take.receive()]
+        with contextlib.suppress(trio.WouldBlock):
+            while True:
+                batch.append(self._take.receive_nowait())
+        return batch
+
+    async def _write(self, batch: list[bytes | memoryview]) -> None:
+        while batch:
+            sent = await self._send(batch[:_MOST_PIECES])
+            self.waiting -= sent
+            if self._over_since is not None and self.waiting <= self._limits.outbox_mark // 2:
+                self._over_since = None
+                self._pressure.fall()
+            whole = 0
+            while whole < len(batch) and sent >= len(batch[whole]):
+                sent -= len(batch[whole])
+                whole += 1
+            del batch[:whole]
+            if sent:
+                batch[0] = memoryview(batch[0])[sent:]
+
+    async def _send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """One write, as soon as the connection takes something.
+
+        A socket becomes writable only when much of its buffer is free, so a slow member that
+        does read may look stuck: what the far side has confirmed tells the two apart.
+        """
+        unacknowledged = self._connection.unacknowledged()
+        while True:
+            if self._error is not None:
+                raise self._error
+            deadline = trio.current_time() + self._limits.stall_timeout
+            patience = math.inf
+            if self._over_since is not None:
+                patience = self._over_since + self._limits.over_mark_timeout
+            with trio.move_on_at(min(deadline, patience)):
+                return await self._connection.send(pieces)
+            before, unacknowledged = unacknowledged, self._connection.unacknowledged()
+            if unacknowledged >= before or trio.current_time() >= patience:
+                raise _TooSlow
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._over_since is not None:
+            self._over_since = None
+            self._pressure.fall()

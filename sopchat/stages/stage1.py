@@ -1,0 +1,14 @@
+"""Stage 1: accept one client, close that connection, end."""
+
+import socket
+from collections.abc import Sequence
+
+from sopchat.console import Console
+from sopchat.doors.tcp import accept_first
+
+
+async def serve(listeners: Sequence[socket.socket], console: Console) -> None:
+    """Accept the first client at any of the listeners and close its connection."""
+    console.listening(listeners[0].getsockname()[1])
+    connection = await accept_first(listeners, console.exhausted)
+    connection.close()

@@ -1,0 +1,42 @@
+"""Stage 2: authenticate one client, answer it, show five frames of it, end."""
+
+import socket
+from collections.abc import Sequence
+
+from sopchat.connection import Connection
+from sopchat.console import Console
+from sopchat.departure import Departure
+from sopchat.doors.frame import FrameDoor
+from sopchat.doors.tcp import accept_first
+from sopchat.session import key_fits
+
+FRAMES = 5
+
+
+async def serve(listeners: Sequence[socket.socket], key: bytes, console: Console) -> None:
+    """Accept the first client at any of the listeners and hear it out."""
+    console.listening(listeners[0].getsockname()[1])
+    connection = await accept_first(listeners, console.exhausted)
+    try:
+        await _hear(connection, key, console)
+    except OSError as error:
+        console.departed(connection.peer, Departure.from_error(error))
+    finally:
+        connection.close()
+
+
+async def _hear(connection: Connection, key: bytes, console: Console) -> None:
+    door = FrameDoor()
+    offer = await door.receive_offer(connection)
+    if offer is None:
+        return  # it left before its frame was whole
+    fits = key_fits(offer.key, key)
+    console.offered(connection.peer, offer, fits)
+    if not fits:
+        return
+    await connection.send([offer.welcome])  # nothing waits before it: it is taken whole
+    for _ in range(FRAMES):
+        frame = await door.receive_frame(connection)
+        if frame is None:
+            return
+        console.messages(offer.name, frame.encode())

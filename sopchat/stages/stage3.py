@@ -1,0 +1,54 @@
+"""Stage 3: many clients. A place, once taken, stays taken: giving it back is stage 4."""
+
+import contextlib
+import socket
+from collections.abc import Sequence
+
+import trio
+
+from sopchat.connection import Connection
+from sopchat.console import Console
+from sopchat.doors.frame import FrameDoor
+from sopchat.doors.tcp import accept_first
+from sopchat.limits import Limits
+from sopchat.outbox import Outbox
+from sopchat.room import Member, Room
+from sopchat.session import key_fits
+
+
+async def serve(
+    listeners: Sequence[socket.socket], key: bytes, console: Console, limits: Limits
+) -> None:
+    """Relay between the clients of the listeners until cancelled."""
+    room = Room(limits.max_clients, watchers=[console])
+    console.listening(listeners[0].getsockname()[1])
+    async with trio.open_nursery() as nursery:
+        while True:
+            connection = await accept_first(listeners, console.exhausted)
+            nursery.start_soon(_talk, connection, room, key, console, limits)
+
+
+async def _talk(
+    connection: Connection, room: Room, key: bytes, console: Console, limits: Limits
+) -> None:
+    """Hear one client out: its authentication frame, then its messages."""
+    door = FrameDoor()
+    with contextlib.closing(connection), contextlib.suppress(OSError):
+        offer = await door.receive_offer(connection)
+        if offer is None or room.full:
+            return
+        fits = key_fits(offer.key, key)
+        console.offered(connection.peer, offer, fits)
+        if not fits:
+            return
+        outbox = Outbox(connection, room.pressure, limits)
+        member = Member(offer.name, connection.peer, outbox)
+        outbox.put(offer.welcome)
+        room.join(member)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.run)
+            while data := await connection.receive(door.most):
+                if chunk := door.frames(data):
+                    room.broadcast(member, chunk)
+                await room.pressure.relief()
+            nursery.cancel_scope.cancel()

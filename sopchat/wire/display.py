@@ -1,0 +1,48 @@
+"""How bytes from the network are shown on a terminal: nobody forges a line or drives it.
+
+Everything a terminal could take as an order is shown escaped: control characters with newline
+and carriage return, the C1 controls, marks that turn the writing direction, characters
+that Unicode has not assigned. What people write is left alone: spaces of any script and the
+joiners inside emoji.
+"""
+
+import unicodedata
+import zlib
+
+# Zero width non-joiner and joiner: format characters that are part of how words and emoji are
+# written, and that no terminal takes as an order.
+_JOINERS = "\u200c\u200d"
+
+# Red, green, yellow, blue, magenta and cyan, then their bright kin: seen on light and on dark.
+_COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95, 96)
+
+
+def printable(data: bytes) -> str:
+    r"""The text in UTF-8 `data`, one line, safe on any terminal.
+
+    Bytes that are not UTF-8 are shown as `\xNN`.
+    """
+    return escape(data.decode("utf-8", "backslashreplace"))
+
+
+def escape(text: str) -> str:
+    r"""`text` with everything unsafe as `\n`, `\x1b`, `\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    if (
+        character.isprintable()
+        or character in _JOINERS
+        or unicodedata.category(character) == "Zs"  # no-break, ideographic and other spaces
+    ):
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def coloured(name: str) -> str:
+    """`name` in its own colour, the same everywhere and always (ANSI X3.64 SGR)."""
+    colour = _COLOURS[zlib.crc32(name.encode("utf-8", "backslashreplace")) % len(_COLOURS)]
+    return f"\x1b[{colour}m{name}\x1b[0m"
