@@ -21,7 +21,7 @@ from sopchat import limits
 from sopchat.departure import Departure
 from sopchat.doors import Offer
 from sopchat.room import Member, Room
-from sopchat.wire.display import coloured, printable
+from sopchat.wire.display import coloured, printable, printable_lines
 from sopchat.wire.frame import FRAME_SIZE, NAME_SIZE, TEXT_SIZE, field_value
 
 
@@ -99,23 +99,23 @@ class Console:
         return coloured(shown) if self.colour else shown
 
     def _lines(self, name: bytes, chunk: bytes) -> str:
-        """A line for each frame of the chunk: plain chunks at once, others frame by frame."""
+        """A line for each frame of the chunk, in few calls where all say the same name."""
         count = len(chunk) // FRAME_SIZE
         fields = struct.unpack(f"{NAME_SIZE}s{TEXT_SIZE}s" * count, chunk)
-        names, texts = fields[::2], fields[1::2]
-        if names.count(name.ljust(NAME_SIZE, b"\0")) == count:
-            block = b"\n".join(map(bytes.rstrip, texts, repeat(b"\0")))
-            lines = block.decode("utf-8", "backslashreplace")
-            if lines.count("\n") == count - 1 and lines.replace("\n", "").isprintable():
-                prefix = f"{self._name(name)}: "
-                return prefix + lines.replace("\n", "\n" + prefix) + "\n"
-        return "".join(map(self._line, repeat(name), names, texts))
+        names, texts = fields[::2], [field_value(text) for text in fields[1::2]]
+        if names.count(names[0]) < count:
+            return "".join(map(self._line, repeat(name), names, texts))
+        start = self._start(name, names[0])
+        return start + printable_lines(texts).replace("\n", "\n" + start) + "\n"
 
-    def _line(self, name: bytes, field: bytes, text: bytes) -> str:
-        """One frame's line. Who uses another name than it joined with is shown with both."""
-        used = field_value(field)
-        by = "" if used == name else f" (by {self._name(name)})"
-        return f"{self._name(used)}{by}: {printable(field_value(text))}\n"
+    def _line(self, name: bytes, used: bytes, text: bytes) -> str:
+        return self._start(name, used) + printable(text) + "\n"
+
+    def _start(self, name: bytes, used: bytes) -> str:
+        """What stands before a text. Who uses another name than it joined with is shown with both."""
+        value = field_value(used)
+        by = "" if value == name else f" (by {self._name(name)})"
+        return f"{self._name(value)}{by}: "
 
     # How it gets out.
 

@@ -8,6 +8,7 @@ joiners inside emoji.
 
 import unicodedata
 import zlib
+from collections.abc import Sequence
 
 # Zero width non-joiner and joiner: format characters that are part of how words and emoji are
 # written, and that no terminal takes as an order.
@@ -17,12 +18,27 @@ _JOINERS = "\u200c\u200d"
 _COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95, 96)
 
 
+# Printable ASCII.
+_PLAIN = bytes(range(0x20, 0x7F))
+
+
 def printable(data: bytes) -> str:
     r"""The text in UTF-8 `data`, one line, safe on any terminal.
 
     Bytes that are not UTF-8 are shown as `\xNN`.
     """
     return escape(data.decode("utf-8", "backslashreplace"))
+
+
+def printable_lines(texts: Sequence[bytes]) -> str:
+    """Each of the texts as `printable` shows it, joined by newlines.
+
+    Texts in plain ASCII, which most are, take a few calls for all of them together.
+    """
+    block = b"\n".join(texts)
+    if len(block.translate(None, _PLAIN)) == block.count(b"\n") == len(texts) - 1:
+        return block.decode("ascii")
+    return "\n".join(map(printable, texts))
 
 
 def escape(text: str) -> str:
