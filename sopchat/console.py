@@ -1,8 +1,8 @@
 """The console: what the operator sees on standard output. Never blocks the room.
 
-What is shown is formatted at once, in the room's order, and kept; one task hands whole batches
-to a thread that writes. Where the output is stuck, what could not be kept is counted, and the
-count is shown as soon as the output moves again.
+What is shown is kept in the room's order; one task formats it in batches and hands them to a
+thread that writes. Where the output is stuck, what could not be kept is counted, and the count is
+shown as soon as the output moves again.
 """
 
 import contextlib
@@ -12,7 +12,8 @@ import select
 import struct
 import sys
 from collections.abc import AsyncIterator
-from itertools import repeat
+from itertools import groupby, repeat
+from operator import itemgetter
 
 import attrs
 import trio
@@ -39,6 +40,10 @@ class Console:
     show_keys: bool = True
     # Bytes that may wait for the output before lines are counted instead of kept.
     mark: int = limits.CONSOLE_MARK
+    # Chunks with the name of who sent them, not formatted yet, and the bytes of the chunks.
+    _chunks: list[tuple[bytes, bytes]] = attrs.field(factory=list, init=False)
+    _chunks_size: int = attrs.field(default=0, init=False)
+    # What is to be written, as it will be.
     _waiting: list[bytes] = attrs.field(factory=list, init=False)
     # Bytes waiting, the batch being written included.
     _size: int = attrs.field(default=0, init=False)
@@ -79,7 +84,11 @@ class Console:
     def messages(self, name: bytes, chunk: bytes) -> None:
         """Frames came from whom authenticated as `name`."""
         if self.show_messages and self.output is not None:
-            self._keep(self._lines(name, chunk), len(chunk) // FRAME_SIZE)
+            self._chunks.append((name, chunk))
+            self._chunks_size += len(chunk)
+            if self._chunks_size >= limits.CONSOLE_BATCH:
+                self._format()
+            self._news.set()
 
     def left(self, room: Room, member: Member, departure: Departure) -> None:
         """A member left."""
@@ -92,7 +101,16 @@ class Console:
     # How it is shown.
 
     def _show(self, line: str) -> None:
+        self._format()
         self._keep(line + "\n", 1)
+
+    def _format(self) -> None:
+        """Format the chunks that have come, those of one member in a row together."""
+        for name, chunks in groupby(self._chunks, itemgetter(0)):
+            chunk = b"".join(map(itemgetter(1), chunks))
+            self._keep(self._lines(name, chunk), len(chunk) // FRAME_SIZE)
+        self._chunks.clear()
+        self._chunks_size = 0
 
     def _name(self, name: bytes) -> str:
         shown = printable(name) or "(no name)"
@@ -112,7 +130,7 @@ class Console:
         return self._start(name, used) + printable(text) + "\n"
 
     def _start(self, name: bytes, used: bytes) -> str:
-        """What stands before a text. Who uses another name than it joined with is shown with both."""
+        """What stands before a text; both names of who uses another one than it joined with."""
         value = field_value(used)
         by = "" if value == name else f" (by {self._name(name)})"
         return f"{self._name(value)}{by}: "
@@ -151,9 +169,10 @@ class Console:
             nursery.cancel_scope.deadline = trio.current_time() + limits.CONSOLE_FAREWELL
 
     async def _write_batches(self) -> None:
-        while self.output is not None and (self._waiting or not self._closing.is_set()):
+        while self.output is not None and (self._news.is_set() or not self._closing.is_set()):
             await self._news.wait()
             self._news = trio.Event()
+            self._format()
             batch, self._waiting = b"".join(self._waiting), []
             try:
                 await trio.to_thread.run_sync(

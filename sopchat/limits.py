@@ -10,6 +10,10 @@ READ_SIZE = 64 * 1024
 # and a busy room pays for a write per batch instead of one per message.
 CONSOLE_INTERVAL = 0.02
 
+# Frames kept before they are formatted for the console together (bytes): enough to share the
+# cost among many, and formatted within a millisecond or two.
+CONSOLE_BATCH = 512 * 1024
+
 # Text that waits for a console that does not take it (bytes). Beyond it, lines are counted
 # instead of kept.
 CONSOLE_MARK = 8 * 1024 * 1024
