@@ -87,9 +87,10 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
 
 def port_number(text: str) -> int:
     """A TCP port in decimal digits. Raises ArgumentTypeError for anything else."""
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 65535:
+    digits = text.lstrip("0") if text.isascii() and text.isdigit() else ""
+    if not 1 <= len(digits) <= 5 or int(digits) > 65535:
         raise argparse.ArgumentTypeError(f"'{text}' is no port: a number from 1 to 65535 is")
-    return int(text)
+    return int(digits)
 
 
 def at_least(least: Value, kind: Callable[[str], Value]) -> Callable[[str], Value]:

@@ -45,6 +45,8 @@ class Console:
     _chunks_size: int = attrs.field(default=0, init=False)
     # What is to be written, as it will be.
     _waiting: list[bytes] = attrs.field(factory=list, init=False)
+    # How many lines of messages and events that is, mentions of unshown lines not counted.
+    _lines_waiting: int = attrs.field(default=0, init=False)
     # Bytes waiting, the batch being written included.
     _size: int = attrs.field(default=0, init=False)
     # Lines that were not kept since the start, and how many of them have been mentioned.
@@ -108,7 +110,7 @@ class Console:
         """Format the chunks that have come, those of one member in a row together."""
         for name, chunks in groupby(self._chunks, itemgetter(0)):
             chunk = b"".join(map(itemgetter(1), chunks))
-            self._keep(self._lines(name, chunk), len(chunk) // FRAME_SIZE)
+            self._keep(self._formatted(name, chunk), len(chunk) // FRAME_SIZE)
         self._chunks.clear()
         self._chunks_size = 0
 
@@ -116,7 +118,7 @@ class Console:
         shown = printable(name) or "(no name)"
         return coloured(shown) if self.colour else shown
 
-    def _lines(self, name: bytes, chunk: bytes) -> str:
+    def _formatted(self, name: bytes, chunk: bytes) -> str:
         """A line for each frame of the chunk, in few calls where all say the same name."""
         count = len(chunk) // FRAME_SIZE
         fields = struct.unpack(f"{NAME_SIZE}s{TEXT_SIZE}s" * count, chunk)
@@ -145,6 +147,7 @@ class Console:
             return
         self._mention_unshown()
         self._append(text)
+        self._lines_waiting += lines
 
     def _append(self, text: str) -> None:
         data = text.encode(self.encoding, "backslashreplace")
@@ -174,22 +177,23 @@ class Console:
             self._news = trio.Event()
             self._format()
             batch, self._waiting = b"".join(self._waiting), []
+            lines, self._lines_waiting = self._lines_waiting, 0
             try:
                 await trio.to_thread.run_sync(
                     _write_all, self.output, batch, abandon_on_cancel=True
                 )
             except OSError as error:
-                self._failed(error, batch)
+                self._failed(error, len(batch), lines)
             else:
                 self._size -= len(batch)
                 self._mention_unshown()
             with trio.move_on_after(limits.CONSOLE_INTERVAL):
                 await self._closing.wait()
 
-    def _failed(self, error: OSError, batch: bytes) -> None:
+    def _failed(self, error: OSError, size: int, lines: int) -> None:
         """The output did not take the batch: for good, or for now as when a disk is full."""
-        self._size -= len(batch)
-        self._unshown += batch.count(b"\n")
+        self._size -= size
+        self._unshown += lines
         if error.errno in (errno.EPIPE, errno.EBADF, errno.EIO):
             self.output = None
             self._waiting.clear()

@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listeners = open_listeners(options.port, options.host)
     except OSError as error:
         where = f"port {options.port}" + (f" of {options.host}" if options.host else "")
-        print(f"sop-chat: cannot listen on {where}: {error.strerror}", file=sys.stderr)
+        # Python adds the address to the system's words; the numbers of name look-ups are no errno.
+        unknown = isinstance(error, socket.gaierror)
+        reason = error.strerror if unknown else os.strerror(error.errno or 0)
+        print(f"sop-chat: cannot listen on {where}: {reason}", file=sys.stderr)
         return 1
     limits = Limits(
         max_clients=options.max_clients,

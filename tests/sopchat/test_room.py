@@ -1,0 +1,158 @@
+from collections.abc import Callable
+
+import attrs
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from trio.testing import wait_all_tasks_blocked
+
+from sopchat.departure import Departure, Reason
+from sopchat.limits import Limits
+from sopchat.outbox import Outbox
+from sopchat.room import Member, Room
+from tests.support.connection import PlayedConnection
+from tests.support.frames import cut, frame
+
+
+@attrs.define
+class Witness:
+    """A watcher that writes down what it sees."""
+
+    seen: list[tuple[str, bytes]] = attrs.field(factory=list)
+
+    def joined(self, room: Room, member: Member) -> None:
+        self.seen.append((f"joined {len(room)}", member.name))
+
+    def relayed(self, member: Member, chunk: bytes) -> None:
+        self.seen.append(("relayed", chunk))
+
+    def left(self, room: Room, member: Member, departure: Departure) -> None:
+        self.seen.append((f"left {len(room)} {departure.reason.name}", member.name))
+
+
+def a_member(room: Room, name: bytes, window: int = 2**60) -> tuple[Member, PlayedConnection]:
+    connection = PlayedConnection(window)
+    return Member(name, "peer", Outbox(connection, room.pressure, Limits())), connection
+
+
+async def test_a_frame_reaches_every_other_member_and_not_its_sender() -> None:
+    room = Room(4)
+    members = [a_member(room, name) for name in (b"ann", b"bob", b"eve")]
+    for member, _ in members:
+        room.join(member)
+    room.broadcast(members[1][0], frame("bob", "hi"))
+    assert [bytes(connection.taken) for _, connection in members] == [
+        frame("bob", "hi"),
+        b"",
+        frame("bob", "hi"),
+    ]
+
+
+async def test_a_place_is_free_again_when_its_member_has_left() -> None:
+    room = Room(2)
+    ann, ann_connection = a_member(room, b"ann")
+    bob, _ = a_member(room, b"bob")
+    room.join(ann)
+    assert not room.full
+    room.join(bob)
+    assert room.full
+    room.leave(ann, Departure(Reason.CLOSED))
+    assert not room.full
+    assert len(room) == 1
+    room.broadcast(bob, frame("bob", "anybody?"))
+    assert ann_connection.taken == b""
+
+
+async def test_watchers_see_everything_in_the_order_in_which_it_happens() -> None:
+    witness = Witness()
+    room = Room(4, watchers=[witness])
+    ann, _ = a_member(room, b"ann")
+    room.join(ann)
+    room.broadcast(ann, frame("ann", "1"))
+    room.leave(ann, Departure(Reason.RESET))
+    assert witness.seen == [
+        ("joined 1", b"ann"),
+        ("relayed", frame("ann", "1")),
+        ("left 0 RESET", b"ann"),
+    ]
+
+
+@attrs.define(eq=False)
+class Present:
+    """A member of the play, with what it must have received."""
+
+    member: Member
+    connection: PlayedConnection
+    expected: list[bytes] = attrs.field(factory=list)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["join", "leave", "send", "send", "send", "open"]),
+        st.integers(0, 5),
+        st.integers(1, 1500),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+async def test_every_member_present_gets_every_frame_of_the_others_once_and_in_one_order(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    """Whatever joins, leaves and sends happen, however much each connection takes at a time."""
+    room = Room(100)
+    present: list[Present] = []
+    gone: list[Present] = []
+    order: list[bytes] = []
+
+    async with trio.open_nursery() as nursery:
+
+        def join(who: int, size: int) -> None:
+            member, connection = a_member(room, b"m%d" % who, window=size)
+            room.join(member)
+            present.append(Present(member, connection))
+            nursery.start_soon(member.outbox.run)
+
+        def leave(who: int, size: int) -> None:
+            left = present.pop(who % len(present))
+            room.leave(left.member, Departure(Reason.CLOSED))
+            gone.append(left)
+
+        def send(who: int, size: int) -> None:
+            sender = present[who % len(present)]
+            chunk = b"".join(
+                frame(sender.member.name, f"{len(order)} {number}")
+                for number in range(1 + size % 3)
+            )
+            order.extend(cut(chunk))
+            room.broadcast(sender.member, chunk)
+            for other in present:
+                if other is not sender:
+                    other.expected.extend(cut(chunk))
+
+        def open_window(who: int, size: int) -> None:
+            present[who % len(present)].connection.open_window(size)
+
+        acts: dict[str, Callable[[int, int], None]] = {
+            "join": join,
+            "leave": leave,
+            "send": send,
+            "open": open_window,
+        }
+        for act, who, size in steps:
+            if present or act == "join":
+                acts[act](who, size)
+                if size % 2:
+                    await wait_all_tasks_blocked()
+        for each in present:
+            each.connection.open_window()
+        await wait_all_tasks_blocked()
+        for each in present:
+            assert cut(bytes(each.connection.taken)) == each.expected
+        for each in gone:
+            assert b"".join(each.expected).startswith(each.connection.taken)
+        for each in present + gone:
+            places = [order.index(data) for data in each.expected]
+            assert places == sorted(places)
+        nursery.cancel_scope.cancel()

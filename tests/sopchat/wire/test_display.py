@@ -1,0 +1,50 @@
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sopchat.wire.display import coloured, printable, printable_lines
+
+
+@given(st.binary())
+def test_whatever_bytes_are_shown_drive_no_terminal_and_forge_no_line(data: bytes) -> None:
+    shown = printable(data)
+    for character in shown:
+        category = unicodedata.category(character)
+        assert category not in ("Cc", "Cs", "Zl", "Zp")
+        assert category != "Cf" or character in "\u200c\u200d"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"plain text", "plain text"),
+        (b"\x1b[2J", "\\x1b[2J"),
+        (b"a\nb\rc", "a\\nb\\rc"),
+        (b"\x7f\x00", "\\x7f\\x00"),
+        ("\x9b2J".encode(), "\\x9b2J"),
+        (b"\x9b2J", "\\x9b2J"),
+        ("abc\u202edcba".encode(), "abc\\u202edcba"),
+        ("grüß\xa0dich　世界".encode(), "grüß\xa0dich　世界"),
+        ("👩‍👧".encode(), "👩‍👧"),
+        (b"\xff\xfe", "\\xff\\xfe"),
+    ],
+)
+def test_orders_are_escaped_and_what_people_write_is_not(data: bytes, shown: str) -> None:
+    assert printable(data) == shown
+
+
+@given(st.lists(st.binary() | st.text().map(str.encode), min_size=1))
+@example([b"a\nb", b"c"])
+@example([b"a", b""])
+@example([b""])
+def test_lines_shown_together_are_the_same_as_one_by_one(texts: list[bytes]) -> None:
+    assert printable_lines(texts) == "\n".join(printable(text) for text in texts)
+
+
+def test_a_name_has_one_colour_and_names_differ() -> None:
+    assert coloured("ann") == coloured("ann")
+    assert re.fullmatch(r"\x1b\[\d+mann\x1b\[0m", coloured("ann"))
+    assert len({coloured(str(number)).replace(str(number), "") for number in range(50)}) > 5

@@ -1,0 +1,76 @@
+"""What may import what."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SERVER = ROOT / "sopchat"
+CLIENT = ROOT / "client" / "sopchat_client"
+
+# Standard modules that do I/O, and Trio: not for the pure layer.
+IMPURE = {"asyncio", "io", "os", "select", "selectors", "socket", "subprocess", "threading", "trio"}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """The full names of the modules that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            yield node.module or ""
+
+
+def files(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("file", files(SERVER), ids=str)
+def test_the_server_imports_neither_the_client_nor_the_grader(file: Path) -> None:
+    for name in imports(file):
+        assert name.split(".")[0] not in ("sopchat_client", "sopchat_grader")
+
+
+@pytest.mark.parametrize("file", files(CLIENT), ids=str)
+def test_the_client_shares_only_the_wire_and_the_arguments_with_the_server(file: Path) -> None:
+    for name in imports(file):
+        if name.split(".")[0] == "sopchat":
+            assert name == "sopchat.arguments" or name.startswith("sopchat.wire.")
+
+
+@pytest.mark.parametrize("file", files(SERVER / "wire"), ids=str)
+def test_the_wire_is_pure(file: Path) -> None:
+    for name in imports(file):
+        assert name.split(".")[0] not in IMPURE
+        assert not name.startswith("sopchat.") or name.startswith("sopchat.wire.")
+
+
+def test_the_room_knows_no_socket() -> None:
+    for name in imports(SERVER / "room.py"):
+        assert name.split(".")[0] not in IMPURE
+        assert not name.startswith(("sopchat.doors", "sopchat.connection", "sopchat.session"))
+
+
+def test_every_module_knows_only_those_above_it_on_the_map() -> None:
+    """The map is the docstring of the package."""
+    docstring = ast.get_docstring(ast.parse((SERVER / "__init__.py").read_text()))
+    assert docstring is not None
+    order = [
+        line.split()[0].removesuffix("/").removesuffix(".py")
+        for line in docstring.splitlines()
+        if line.split() and line.split()[0].endswith(("/", ".py"))
+    ]
+    names = {path.stem for path in SERVER.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert set(order) == names - {"__init__", "__pycache__", "py"}
+    for file in files(SERVER):
+        place = file.relative_to(SERVER).parts[0].removesuffix(".py")
+        if place == "__init__":
+            continue
+        for name in imports(file):
+            if name.startswith("sopchat."):
+                assert order.index(name.split(".")[1]) <= order.index(place), f"{file}: {name}"
