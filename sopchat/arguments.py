@@ -1,7 +1,8 @@
-"""What the commands share: the parser that says what is right, ports, and where a key is."""
+"""What the commands share: how wrong use and errors are told, ports, and where a key is."""
 
 import argparse
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -67,7 +68,9 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
             with key_file.open("rb") as file:
                 key = file.readline().rstrip(b"\r\n")
         except OSError as error:
-            raise UsageError(f"cannot read the key file {key_file}: {error.strerror}") from None
+            raise UsageError(
+                f"cannot read the key file {key_file}: {system_words(error)}"
+            ) from None
     elif key is not None:
         source = "the key"
     else:
@@ -83,6 +86,13 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
         return checked(key, TEXT_SIZE, source)
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def system_words(error: OSError) -> str:
+    """What the system says of an error, without the address that Python and Trio add to it."""
+    if isinstance(error, socket.gaierror) or error.errno is None:  # of a name look-up: no errno
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def port_number(text: str) -> int:

@@ -20,6 +20,10 @@ from sopchat.pressure import Pressure
 _MOST_PIECES = max(os.sysconf("SC_IOV_MAX"), 16)
 
 
+# How often within the stall timeout it is looked whether a member that takes nothing confirms.
+_LOOKS = 10
+
+
 class _TooSlow(Exception):
     """The member takes nothing, or only a trickle."""
 
@@ -118,19 +122,25 @@ class Outbox:
         A socket becomes writable only when much of its buffer is free, so a slow member that
         does read may look stuck: what the far side has confirmed tells the two apart.
         """
-        unacknowledged = self._connection.unacknowledged()
+        unconfirmed, moved = self._connection.unacknowledged(), trio.current_time()
         while True:
             if self._error is not None:
                 raise self._error
-            deadline = trio.current_time() + self._limits.stall_timeout
-            patience = math.inf
-            if self._over_since is not None:
-                patience = self._over_since + self._limits.over_mark_timeout
-            with trio.move_on_at(min(deadline, patience)):
-                return await self._connection.send(pieces)
-            before, unacknowledged = unacknowledged, self._connection.unacknowledged()
-            if unacknowledged >= before or trio.current_time() >= patience:
+            stalled = trio.current_time() - moved >= self._limits.stall_timeout
+            if stalled or self._trickles():
                 raise _TooSlow
+            with trio.move_on_after(self._limits.stall_timeout / _LOOKS):
+                return await self._connection.send(pieces)
+            before, unconfirmed = unconfirmed, self._connection.unacknowledged()
+            if unconfirmed < before:
+                moved = trio.current_time()
+
+    def _trickles(self) -> bool:
+        """Whether the outbox has been over its mark for too long though it is being taken."""
+        return (
+            self._over_since is not None
+            and trio.current_time() - self._over_since >= self._limits.over_mark_timeout
+        )
 
     def _close(self) -> None:
         self._closed = True

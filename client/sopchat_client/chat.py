@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 import attrs
 import trio
 
+from sopchat.arguments import system_words
 from sopchat.wire.frame import (
     FRAME_SIZE,
     NAME_SIZE,
@@ -156,8 +157,7 @@ async def _open(host: str, port: int) -> trio.SocketStream:
         cause: BaseException | None = error.__cause__
         while isinstance(cause, BaseExceptionGroup):
             cause = cause.exceptions[0]
-        failure = cause if isinstance(cause, OSError) else error
-        reason = failure.strerror or str(failure)
+        reason = system_words(cause if isinstance(cause, OSError) else error)
     raise CannotConnect(f"cannot connect to {host} port {port}: {reason}")
 
 
@@ -204,5 +204,5 @@ def _translated() -> Iterator[None]:
         yield
     except trio.BrokenResourceError as error:
         cause = error.__cause__
-        reason = cause.strerror if isinstance(cause, OSError) else str(error)
+        reason = system_words(cause) if isinstance(cause, OSError) else str(error)
         raise ServerGone(f"the connection broke: {reason}") from None

@@ -32,7 +32,7 @@ exit status:
   4    the server went away
   130  Ctrl-C between pipes"""
 
-_STATUS = {CannotConnect: 2, Refused: 3, ServerGone: 4}
+_STATUS: dict[type[BaseException], int] = {CannotConnect: 2, Refused: 3, ServerGone: 4}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from functools import partial
 
 import trio
 
-from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key
+from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
 from sopchat.console import Console
 from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
@@ -44,10 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listeners = open_listeners(options.port, options.host)
     except OSError as error:
         where = f"port {options.port}" + (f" of {options.host}" if options.host else "")
-        # Python adds the address to the system's words; the numbers of name look-ups are no errno.
-        unknown = isinstance(error, socket.gaierror)
-        reason = error.strerror if unknown else os.strerror(error.errno or 0)
-        print(f"sop-chat: cannot listen on {where}: {reason}", file=sys.stderr)
+        print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
         return 1
     limits = Limits(
         max_clients=options.max_clients,

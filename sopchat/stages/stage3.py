@@ -25,7 +25,10 @@ async def serve(
     async with trio.open_nursery() as nursery:
         while True:
             connection = await accept_first(listeners, console.exhausted)
-            nursery.start_soon(_talk, connection, room, key, console, limits)
+            if room.full:
+                connection.close()
+            else:
+                nursery.start_soon(_talk, connection, room, key, console, limits)
 
 
 async def _talk(

@@ -22,7 +22,7 @@ async def test_one_more_than_the_limit_pushes_out_the_oldest_and_only_that(
     nursery: trio.Nursery,
 ) -> None:
     pending = Pending(limit=2)
-    pushed_out = []
+    pushed_out: list[int] = []
 
     async def wait(number: int) -> None:
         with pending.entry(1000) as entry:

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 import pyte
+import pytest
 
 from tests.support.clients import PATIENCE
 
@@ -81,10 +83,10 @@ class Program:
     def stderr(self) -> str:
         return self._texts["stderr"].decode()
 
-    def wait_for(self, text: str) -> None:
-        """Wait until standard output holds `text`."""
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until standard output holds `text` so many times."""
         with self._changed:
-            seen = self._changed.wait_for(lambda: text in self.stdout, PATIENCE)
+            seen = self._changed.wait_for(lambda: self.stdout.count(text) >= times, PATIENCE)
         assert seen, f"{text!r} not in {self.stdout!r}, standard error {self.stderr!r}"
 
     def write(self, data: bytes) -> None:
@@ -246,6 +248,21 @@ def wait_until_listening(port: int) -> None:
             for table in ("tcp", "tcp6")
             for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
         ]
-        return any(int(line[1].rpartition(":")[2], 16) == port and line[3] == "0A" for line in lines)
+        return any(
+            int(line[1].rpartition(":")[2], 16) == port and line[3] == "0A" for line in lines
+        )
 
     eventually(listening, f"nobody listens on port {port}")
+
+
+def require_tool(name: str) -> str:
+    """The path of a program that a test needs and Python does not bring.
+
+    Where it is absent the test is skipped aloud; with CI=true that is an error.
+    """
+    path = shutil.which(name)
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed")
+    return path

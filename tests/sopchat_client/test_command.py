@@ -1,0 +1,212 @@
+"""`sop-chat-client` between pipes, as a process, against the real server."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.clients import Client
+from tests.support.frames import frame
+from tests.support.programs import SOP_CHAT_CLIENT, Program, Server, reserved_port
+
+
+def client(server: Server, name: str = "bot", *options: str, key: str = "key") -> Program:
+    return Program(
+        SOP_CHAT_CLIENT,
+        *(*options, "localhost", str(server.port), name, key),
+        stdin=subprocess.PIPE,
+    )
+
+
+def run(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [SOP_CHAT_CLIENT, *arguments], input=stdin, capture_output=True, timeout=30, check=False
+    )
+
+
+def test_one_line_in_is_one_message_out_and_the_end_leaves_with_status_0() -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        lines = [
+            b"hello",
+            b"",
+            b"  two  spaces  ",
+            "grün 👩‍👧".encode(),
+            b"\xff raw",
+            b"no newline",
+        ]
+        done = run("localhost", str(server.port), "bot", "key", stdin=b"\n".join(lines))
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert ann.receive_many(6) == [frame("bot", line) for line in lines]
+
+
+def test_ten_thousand_lines_all_arrive_though_it_leaves_at_once() -> None:
+    with Server("--quiet") as server, Client.join(server.port, "ann") as ann:
+        lines = [b"line %d" % number for number in range(10_000)]
+        with client(server) as bot:
+            bot.write(b"\n".join(lines))
+            bot.end_input()
+            assert ann.receive_many(10_000) == [frame("bot", line) for line in lines]
+            assert bot.wait() == 0
+
+
+def test_a_line_over_448_bytes_is_several_messages() -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        run("localhost", str(server.port), "bot", "key", stdin=b"x" * 1000 + b"\nnext\n")
+        sent = [b"x" * 448, b"x" * 448, b"x" * 104, b"next"]
+        assert ann.receive_many(4) == [frame("bot", text) for text in sent]
+
+
+def test_a_message_in_is_one_line_out_at_once_and_safe() -> None:
+    with Server() as server, client(server) as bot:
+        server.wait_for("bot joined")
+        with Client.join(server.port, "ann") as ann:
+            ann.send(frame("ann", "hello"))
+            bot.wait_for("ann: hello\n")
+            ann.send(frame("ann", "a\nroot: forged \x1b[2J"))
+            bot.wait_for("ann: a\\nroot: forged \\x1b[2J\n")
+        bot.end_input()
+        assert bot.wait() == 0
+
+
+def test_json_is_one_object_a_line() -> None:
+    with Server() as server, client(server, "bot", "--json") as bot:
+        server.wait_for("bot joined")
+        with Client.join(server.port, "ann") as ann:
+            ann.send(frame("ann", 'grün "quoted"\n'), frame("ann", b"\xff"))
+            bot.wait_for("\\\\xff")
+        bot.end_input()
+        bot.wait()
+        assert [json.loads(line) for line in bot.stdout.splitlines()] == [
+            {"name": "ann", "text": 'grün "quoted"\n'},
+            {"name": "ann", "text": "\\xff"},
+        ]
+
+
+def test_two_clients_talk_with_each_other() -> None:
+    with Server() as server, client(server, "ann") as ann, client(server, "bob") as bob:
+        server.wait_for("(2/4)")
+        ann.write(b"hello bob\n")
+        bob.wait_for("ann: hello bob\n")
+        bob.write(b"hello ann\n")
+        ann.wait_for("bob: hello ann\n")
+
+
+@pytest.mark.parametrize("how", ["environment", "file"])
+def test_the_key_need_not_stand_in_the_process_list(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "key"
+    file.write_text("secret\n")
+    options = ["--key-file", str(file)] if how == "file" else []
+    env = {"SOPCHAT_KEY": "secret"} if how == "environment" else {}
+    with Server(key="secret") as server:
+        command = (SOP_CHAT_CLIENT, *options, "localhost", str(server.port), "bot")
+        with Program(*command, env=env, stdin=subprocess.PIPE) as bot:
+            server.wait_for("bot joined")
+            assert b"secret" not in Path(f"/proc/{bot.process.pid}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: host, port, name"),
+        (["localhost", "0", "ann", "key"], "'0' is no port"),
+        (["localhost", "9000", "n" * 65, "key"], "the name is 65 bytes long, and at most 64 fit"),
+        (["localhost", "9000", "ann", "k" * 449], "the key is 449 bytes long"),
+        (["localhost", "9000", "ann"], "no key"),
+    ],
+)
+def test_wrong_use_has_status_1(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    first, second = done.stderr.decode().splitlines()
+    assert first == "USAGE: sop-chat-client host port name key"
+    assert said in second
+    assert (done.returncode, done.stdout) == (1, b"")
+
+
+def test_a_line_that_cannot_be_sent_is_told_and_has_status_1() -> None:
+    with Server() as server:
+        done = run("localhost", str(server.port), "bot", "key", stdin=b"fine\na\0b\n")
+        assert done.returncode == 1
+        assert done.stderr == (
+            b"sop-chat-client: not sent: the text holds a NUL byte, which would end it early\n"
+        )
+
+
+def test_where_nobody_listens_the_status_is_2() -> None:
+    with reserved_port() as port:
+        done = run("localhost", str(port), "ann", "key")
+    said = f"sop-chat-client: cannot connect to localhost port {port}: Connection refused\n"
+    assert (done.returncode, done.stderr.decode()) == (2, said)
+
+
+def test_a_wrong_key_and_a_full_room_have_status_3_and_are_honestly_not_told_apart() -> None:
+    with Server("--max-clients", "1") as server:
+        wrong = run("localhost", str(server.port), "ann", "wrong")
+        with Client.join(server.port, "first"):
+            full = run("localhost", str(server.port), "ann", "key")
+    assert wrong.returncode == full.returncode == 3
+    assert wrong.stderr == full.stderr
+    assert b"the key is wrong or the room is full" in wrong.stderr
+    assert wrong.stderr.count(b"\n") == 1
+
+
+def test_a_server_that_goes_away_has_status_4() -> None:
+    with Server() as server, client(server) as bot:
+        server.wait_for("bot joined")
+        server.interrupt()
+        assert bot.wait() == 4
+        assert bot.stderr == "sop-chat-client: the server closed the connection\n"
+
+
+def test_ctrl_c_between_pipes_has_status_130_and_no_traceback() -> None:
+    with Server() as server, client(server) as bot:
+        server.wait_for("bot joined")
+        bot.interrupt()
+        assert bot.wait() == 130
+        assert bot.stderr == ""
+
+
+def test_an_output_nobody_reads_any_more_is_a_quiet_end() -> None:
+    reading, writing = os.pipe()
+    with Server() as server:
+        arguments = ("localhost", str(server.port), "bot", "key")
+        command = (SOP_CHAT_CLIENT, *arguments)
+        with Program(*command, stdin=subprocess.PIPE, stdout=writing) as bot:
+            os.close(writing)
+            os.close(reading)
+            server.wait_for("bot joined")
+            with Client.join(server.port, "ann") as ann:
+                ann.send(frame("ann", "hello"))
+                assert bot.wait() == 0
+                assert bot.stderr == ""
+
+
+def test_an_output_that_nobody_reads_does_not_stop_the_sending() -> None:
+    reading, writing = os.pipe()
+    try:
+        with Server() as server:
+            command = (SOP_CHAT_CLIENT, "localhost", str(server.port), "bot", "key")
+            with (
+                Program(*command, stdin=subprocess.PIPE, stdout=writing) as bot,
+                Client.join(server.port, "ann") as ann,
+            ):
+                server.wait_for("(2/4)")
+                ann.send(*[frame("ann", "x" * 400)] * 1000)
+                bot.write(b"still here\n")
+                assert ann.receive() == frame("bot", "still here")
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_something_else_on_the_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with Program(SOP_CHAT_CLIENT, "127.0.0.1", str(port), "ann", "key") as program:
+            connection, _ = other.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n".ljust(512))
+                assert program.wait() == 2
+                assert "no frame chat server" in program.stderr
