@@ -4,8 +4,10 @@
  *
  *   load PORT KEY flood MEMBERS SENDERS FRAMES   SENDERS of the MEMBERS send FRAMES each at once
  *   load PORT KEY ping MEMBERS ROUNDS            one frame in flight from one to all others
+ *   load PORT KEY stuck MEMBERS FRAMES           one sends FRAMES, and the last member never reads
+ *   load PORT KEY idle MEMBERS SECONDS           all are there and say nothing
  *
- * Prints one line: flood: frames delivered, seconds. ping: p50 and p99 in microseconds.
+ * Prints one line: flood and stuck: frames delivered, seconds. ping: p50 and p99 in microseconds.
  * Ends 0 if all was delivered right, 1 with a line on standard error if not.
  */
 #include <arpa/inet.h>
@@ -154,6 +156,15 @@ static void flood(int senders, size_t each) {
     printf("%zu %.6f\n", delivered, now() - start);
 }
 
+static void stuck(size_t each) {
+    int reading = --count; /* the last is left alone: not polled, not read */
+    members[0].to_send = each * FRAME;
+    polled[0].events = POLLIN | POLLOUT;
+    double start = now();
+    run_until(each * (size_t)(reading - 1));
+    printf("%zu %.6f\n", delivered, now() - start);
+}
+
 static void ping(int rounds) {
     double *times = calloc((size_t)rounds, sizeof *times);
     for (int round = 0; round < rounds; round++) {
@@ -181,6 +192,8 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[3], "flood") == 0 && argc == 7) flood(atoi(argv[5]), (size_t)atol(argv[6]));
     else if (strcmp(argv[3], "ping") == 0) ping(atoi(argv[5]));
+    else if (strcmp(argv[3], "stuck") == 0) stuck((size_t)atol(argv[5]));
+    else if (strcmp(argv[3], "idle") == 0) sleep((unsigned)atoi(argv[5]));
     else return 1;
     return 0;
 }

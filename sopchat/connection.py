@@ -17,7 +17,7 @@ class Connection(Protocol):
     async def receive(self, most: int) -> bytes:
         """Wait for bytes and give at most `most` of them; none at the end of the stream."""
 
-    def receive_now(self, most: int) -> bytes:
+    def receive_now(self, most: int, /) -> bytes:
         """The same without waiting. Raises BlockingIOError where `receive` would wait."""
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
@@ -26,8 +26,8 @@ class Connection(Protocol):
         Cancelled, it has sent nothing.
         """
 
-    def send_now(self, piece: bytes | memoryview) -> int:
-        """Give the number of bytes the connection took without waiting, which may be 0."""
+    def send_now(self, piece: bytes | memoryview, /) -> int:
+        """The same without waiting. Raises BlockingIOError where `send` would wait."""
 
     def unacknowledged(self) -> int:
         """Bytes taken that the client's side has not confirmed: falls while the client reads."""

@@ -62,7 +62,13 @@ class Outbox:
             return
         piece: bytes | memoryview = chunk
         if not self.waiting:
-            sent = self._send_now(chunk)
+            # The direct write: an idle member gets its frames without a task being woken.
+            try:
+                sent = self._connection.send_now(chunk)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self._error, sent = error, 0
             if sent == len(chunk):
                 return
             if sent:
@@ -72,14 +78,6 @@ class Outbox:
         if self._over_since is None and self.waiting > self._limits.outbox_mark:
             self._over_since = trio.current_time()
             self._pressure.rise()
-
-    def _send_now(self, chunk: bytes) -> int:
-        """The direct write: an idle member gets its frame without a task being woken."""
-        try:
-            return self._connection.send_now(chunk)
-        except OSError as error:
-            self._error = error
-            return 0
 
     async def run(self) -> Departure:
         """The sender task: write what waits until the connection fails or is too slow."""

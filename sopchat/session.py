@@ -115,9 +115,11 @@ class Session:
 
     async def _read(self, member: Member) -> Departure:
         """Relay what the member sends, one chunk a read, until its stream ends or breaks."""
+        pressure = self._room.pressure
         try:
             while True:
-                await self._room.pressure.relief()
+                if pressure:
+                    await pressure.relief()
                 data = await self._connection.receive(self._door.most)
                 if not data:
                     return Departure(Reason.CLOSED)

@@ -135,31 +135,31 @@ class SocketConnection:
 
     _socket: socket.socket
     peer: str
+    # The socket's own calls, without one of ours around them: they are made for every frame.
+    receive_now: Callable[[int], bytes] = attrs.field(init=False)
+    send_now: Callable[[bytes | memoryview], int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.receive_now = self._socket.recv
+        self.send_now = self._socket.send
 
     async def receive(self, most: int) -> bytes:
         """Wait for bytes and give at most `most` of them; none at the end of the stream."""
         while True:
             await trio.lowlevel.wait_readable(self._socket)
-            with contextlib.suppress(BlockingIOError):
+            try:
                 return self._socket.recv(most)
-
-    def receive_now(self, most: int) -> bytes:
-        """The same without waiting. Raises BlockingIOError where `receive` would wait."""
-        return self._socket.recv(most)
+            except BlockingIOError:  # a false alarm, which select(2) allows
+                continue
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until the socket takes bytes of the pieces, in order; give how many."""
         while True:
             await trio.lowlevel.wait_writable(self._socket)
-            with contextlib.suppress(BlockingIOError):
+            try:
                 return self._socket.sendmsg(pieces)
-
-    def send_now(self, piece: bytes | memoryview) -> int:
-        """Give the number of bytes the socket took without waiting, which may be 0."""
-        try:
-            return self._socket.send(piece)
-        except BlockingIOError:
-            return 0
+            except BlockingIOError:  # a false alarm, which select(2) allows
+                continue
 
     def unacknowledged(self) -> int:
         """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ)."""

@@ -61,6 +61,8 @@ class PlayedConnection:
 
     def send_now(self, piece: bytes | memoryview) -> int:
         self.writes += 1
+        if not self.window and self.error is None:
+            raise BlockingIOError
         return self._take(piece)
 
     async def receive(self, most: int) -> bytes:
