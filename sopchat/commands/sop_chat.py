@@ -1,7 +1,6 @@
 """`sop-chat PORT KEY`: the room (docs/frame-protocol.md, "The command line")."""
 
 import argparse
-import contextlib
 import os
 import signal
 import socket
@@ -52,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         auth_timeout=options.auth_timeout,
     )
     console = _console(options)
-    with contextlib.suppress(KeyboardInterrupt):  # it came before the signal receiver was there
+    try:
         trio.run(_run, _program(options.stage, listeners, key, console, limits), console)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+    except* KeyboardInterrupt:
+        pass  # it came just before or after the time of the signal receiver
     return 0
 
 

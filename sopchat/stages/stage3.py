@@ -50,8 +50,9 @@ async def _talk(
         room.join(member)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outbox.run)
-            while data := await connection.receive(door.most):
-                if chunk := door.frames(data):
-                    room.broadcast(member, chunk)
-                await room.pressure.relief()
+            with contextlib.suppress(OSError):
+                while data := await connection.receive(door.most):
+                    if chunk := door.frames(data):
+                        room.broadcast(member, chunk)
+                    await room.pressure.relief()
             nursery.cancel_scope.cancel()

@@ -150,8 +150,15 @@ class Server(Program):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def __exit__(self, *exception: object) -> None:
-        super().__exit__(*exception)
-        self._reservation.close()
+        """Whatever the test did with it, it still ends as it should."""
+        with self._reservation:
+            try:
+                if self.process.poll() is None:
+                    self.interrupt()
+                    assert self.wait() == 0, self.stderr
+                    assert "Traceback" not in self.stderr
+            finally:
+                super().__exit__(*exception)
 
 
 class TerminalProgram:

@@ -1,5 +1,6 @@
 """`sop-chat` as a process: arguments, errors, signals, output."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -218,6 +219,23 @@ def test_it_can_be_started_again_at_once_on_the_same_port() -> None:
                     program.interrupt()
                     assert program.wait() == 0
                     assert ann.rest() == b""
+
+
+def test_without_descriptors_it_says_so_once_and_lets_in_who_waited() -> None:
+    with reserved_port() as port, contextlib.ExitStack() as silent:
+        command = f'ulimit -n 20 && exec "{SOP_CHAT}" {port} key'
+        with Program("/bin/sh", "-c", command) as program:
+            program.wait_for("listening")
+            for _ in range(20):
+                silent.enter_context(Client(port))
+            program.wait_for("no new clients for now: Too many open files\n")
+            with Client(port) as ann:  # complete for the system, waiting for the server
+                ann.send(frame("ann", "key"))
+                silent.close()
+                assert ann.receive() == frame("ann", "key")
+            program.interrupt()
+            assert program.wait() == 0
+            assert program.stdout.count("no new clients for now") == 1
 
 
 def test_it_leaves_no_files_behind(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopchat.wire.frame import (
@@ -107,6 +107,7 @@ def test_text_is_cut_between_characters_and_nothing_is_lost(text: str, size: int
 
 
 @given(st.binary(max_size=3000))
+@example(b"\x80" * 3000)
 def test_bytes_that_are_not_text_are_cut_without_loss_and_nearly_full(data: bytes) -> None:
     pieces = split_text(data)
     assert b"".join(pieces) == data
