@@ -7,15 +7,16 @@ arguments.py   what all commands share: keys, ports, wrong use
 limits.py      every limit, with its reason
 departure.py   why a member left, as a value
 connection.py  what is needed of a byte stream to one client
+doors/         listeners and the I/O side of each protocol
 pressure.py    readers wait while a member cannot keep up
 outbox.py      one member's queue and its sender task
 room.py        members, one order, broadcast
-doors/         listeners and the I/O side of each protocol
 console.py     what the operator sees
 pending.py     connections that have not authenticated
 session.py     one connection's life
 server.py      listeners, admission, shutdown
 stages/        the first three stages of the exercise, from the same parts
+exercises/     the sister exercises, from the same parts
 commands/      arguments and exit status
 """
 

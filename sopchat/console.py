@@ -9,10 +9,10 @@ import contextlib
 import errno
 import os
 import select
-import struct
 import sys
 from collections.abc import AsyncIterator
-from itertools import groupby, repeat
+from functools import partial
+from itertools import groupby
 from operator import itemgetter
 
 import attrs
@@ -22,8 +22,8 @@ from sopchat import limits
 from sopchat.departure import Departure
 from sopchat.doors import Offer
 from sopchat.room import Member, Room
-from sopchat.wire.display import coloured, printable, printable_lines
-from sopchat.wire.frame import FRAME_SIZE, NAME_SIZE, TEXT_SIZE, field_value
+from sopchat.wire.display import as_lines, coloured, printable
+from sopchat.wire.frame import FRAME_SIZE
 
 
 @attrs.define(eq=False)
@@ -57,27 +57,27 @@ class Console:
 
     # What happens, in the order of a connection's life.
 
-    def listening(self, port: int) -> None:
-        """The server accepts connections now."""
-        self._show(f"listening on port {port}, Ctrl-C ends")
+    def listening(self, port: int, door: str = "") -> None:
+        """The server accepts connections now: frame clients', or those of the door named."""
+        self.show(f"listening on port {port}{f' for {door}' if door else ', Ctrl-C ends'}")
 
     def exhausted(self, error: OSError) -> None:
         """The system has no descriptor or memory for one more connection."""
-        self._show(f"no new clients for now: {error.strerror}")
+        self.show(f"no new clients for now: {error.strerror}")
 
     def offered(self, peer: str, offer: Offer, fits: bool) -> None:
         """A client offered a name and a key."""
         key = f" '{printable(offer.key)}'" if self.show_keys else ""
         verdict = "which fits" if fits else "which does not fit"
-        self._show(f"{peer} offers as {self._name(offer.name)} the key{key}, {verdict}")
+        self.show(f"{peer} offers as {self._name(offer.name)} the key{key}, {verdict}")
 
     def departed(self, peer: str, departure: Departure) -> None:
         """A connection ended that never was a member."""
-        self._show(f"{peer} is turned away or gone: {departure}")
+        self.show(f"{peer} did not join: {departure}")
 
     def joined(self, room: Room, member: Member) -> None:
         """A member joined."""
-        self._show(f"{self._name(member.name)} joined ({len(room)}/{room.limit})")
+        self.show(f"{self._name(member.name)} joined ({len(room)}/{room.limit})")
 
     def relayed(self, member: Member, chunk: bytes) -> None:
         """A member sent frames."""
@@ -94,15 +94,16 @@ class Console:
 
     def left(self, room: Room, member: Member, departure: Departure) -> None:
         """A member left."""
-        self._show(f"{self._name(member.name)} left ({len(room)}/{room.limit}): {departure}")
+        self.show(f"{self._name(member.name)} left ({len(room)}/{room.limit}): {departure}")
 
     def closing(self) -> None:
         """The server has closed everything and ends."""
-        self._show("closing")
+        self.show("closing")
 
     # How it is shown.
 
-    def _show(self, line: str) -> None:
+    def show(self, line: str) -> None:
+        """Show a line that holds nothing unsafe."""
         self._format()
         self._keep(line + "\n", 1)
 
@@ -110,7 +111,7 @@ class Console:
         """Format the chunks that have come, those of one member in a row together."""
         for name, chunks in groupby(self._chunks, itemgetter(0)):
             chunk = b"".join(map(itemgetter(1), chunks))
-            self._keep(self._formatted(name, chunk), len(chunk) // FRAME_SIZE)
+            self._keep(as_lines(chunk, partial(self._start, name)), len(chunk) // FRAME_SIZE)
         self._chunks.clear()
         self._chunks_size = 0
 
@@ -118,24 +119,10 @@ class Console:
         shown = printable(name) or "(no name)"
         return coloured(shown) if self.colour else shown
 
-    def _formatted(self, name: bytes, chunk: bytes) -> str:
-        """A line for each frame of the chunk, in few calls where all say the same name."""
-        count = len(chunk) // FRAME_SIZE
-        fields = struct.unpack(f"{NAME_SIZE}s{TEXT_SIZE}s" * count, chunk)
-        names, texts = fields[::2], [field_value(text) for text in fields[1::2]]
-        if names.count(names[0]) < count:
-            return "".join(map(self._line, repeat(name), names, texts))
-        start = self._start(name, names[0])
-        return start + printable_lines(texts).replace("\n", "\n" + start) + "\n"
-
-    def _line(self, name: bytes, used: bytes, text: bytes) -> str:
-        return self._start(name, used) + printable(text) + "\n"
-
     def _start(self, name: bytes, used: bytes) -> str:
         """What stands before a text; both names of who uses another one than it joined with."""
-        value = field_value(used)
-        by = "" if value == name else f" (by {self._name(name)})"
-        return f"{self._name(value)}{by}: "
+        by = "" if used == name else f" (by {self._name(name)})"
+        return f"{self._name(used)}{by}: "
 
     # How it gets out.
 

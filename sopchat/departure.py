@@ -17,6 +17,7 @@ class Reason(enum.Enum):
     AUTH_DEADLINE = "did not authenticate in time"
     CROWDED_OUT = "had not authenticated and made room for a newer connection"
     WRONG_KEY = "wrong key"
+    BAD_OFFER = "what it offers cannot be a name and a key"
     ROOM_FULL = "the room is full"
     STOPPING = "the server is stopping"
     FAULT = "internal error"

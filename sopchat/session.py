@@ -6,6 +6,7 @@ offer ──> join ──┬─ reads its frames into the room ─┬──> dep
 
 import contextlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -15,7 +16,7 @@ import trio
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
-from sopchat.doors import Door, Offer
+from sopchat.doors import BadOffer, Chunk, Door, Doorway, Offer
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.pending import Pending
@@ -45,7 +46,11 @@ class Session:
     _console: Console
     _limits: Limits
     _key: bytes
+    _doorway: Doorway = attrs.field(init=False)
     _member: Member | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._doorway = self._door.enter()
 
     async def run(self) -> Departure:
         """Live through the connection, close it, and say how it ended.
@@ -58,11 +63,12 @@ class Session:
         except Exception as error:  # a defect of ours costs one connection, not the room
             departure = Departure(Reason.FAULT, repr(error))
         finally:
-            departure = attrs.evolve(departure, half=self._door.half)
+            departure = attrs.evolve(departure, half=self._doorway.half)
             if self._member is None:
                 self._console.departed(self._connection.peer, departure)
             else:
                 self._room.leave(self._member, departure)
+            self._say_farewell(departure)
             self._connection.close()
         return departure
 
@@ -71,20 +77,25 @@ class Session:
         if isinstance(offer, Departure):
             return offer
         outbox = Outbox(self._connection, self._room.pressure, self._limits)
-        member = Member(offer.name, self._connection.peer, outbox)
+        member = Member(offer.name, self._connection.peer, self._door, outbox)
         # The welcome goes out first, and nothing awaits between it and the place.
         outbox.put(offer.welcome)
         self._room.join(member)
         self._member = member
-        return await self._be_member(member)
+        self._relay(member, self._doorway.feed(b""))
+        departure = await self._be_member(member)
+        self._relay(member, self._doorway.flush())
+        return departure
 
     async def _authenticate(self) -> Offer | Departure:
         """Wait for an offer, bounded in time and number; the departure of who gets no place."""
         with self._pending.entry(self._limits.auth_timeout) as entry:
             try:
-                offer = await self._door.receive_offer(self._connection)
+                offer = await self._doorway.receive_offer(self._connection)
             except OSError as error:
                 return Departure.from_error(error)
+            except BadOffer as error:
+                return Departure(Reason.BAD_OFFER, str(error))
         if entry.cancelled_caught:
             in_time = trio.current_time() < entry.deadline
             return Departure(Reason.CROWDED_OUT if in_time else Reason.AUTH_DEADLINE)
@@ -109,40 +120,62 @@ class Session:
             scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(until_end, member.outbox.run, nursery.cancel_scope)
+            nursery.start_soon(until_end, partial(self._send, member), nursery.cancel_scope)
             await until_end(partial(self._read, member), nursery.cancel_scope)
-        return self._read_rest(member, ends[0])
+        return ends[0]
+
+    async def _send(self, member: Member) -> Departure:
+        """Send what the outbox holds until the connection breaks or is too slow.
+
+        What the member had sent before its connection broke under a write is relayed: it has
+        come and is waiting in the system, which bounds it. Under pressure it is dropped, and the
+        departure says so.
+        """
+        departure = await member.outbox.run()
+        if departure.reason.is_broken:
+            with contextlib.suppress(OSError):  # no more is there, or the end was an error
+                while data := self._connection.receive_now(self._doorway.most):
+                    if self._room.pressure:
+                        return attrs.evolve(departure, detail="the last it sent was dropped")
+                    self._relay(member, self._doorway.feed(data))
+        return departure
 
     async def _read(self, member: Member) -> Departure:
         """Relay what the member sends, one chunk a read, until its stream ends or breaks."""
-        pressure = self._room.pressure
+        pressure, doorway = self._room.pressure, self._doorway
         try:
             while True:
                 if pressure:
                     await pressure.relief()
-                data = await self._connection.receive(self._door.most)
+                if doorway.half and doorway.patience < math.inf:
+                    data = await self._receive_in_time(member)
+                else:
+                    data = await self._connection.receive(doorway.most)
                 if not data:
                     return Departure(Reason.CLOSED)
-                self._relay(member, data)
+                self._relay(member, doorway.feed(data))
         except OSError as error:
             return Departure.from_error(error)
 
-    def _read_rest(self, member: Member, departure: Departure) -> Departure:
-        """Relay what the member had sent before its connection broke under a write.
+    async def _receive_in_time(self, member: Member) -> bytes:
+        """Receive; relay what is held back when the doorway's patience with it is at its end."""
+        with trio.move_on_after(self._doorway.patience):
+            return await self._connection.receive(self._doorway.most)
+        self._relay(member, self._doorway.flush())
+        return await self._connection.receive(self._doorway.most)
 
-        That has come and is waiting in the system, which bounds it. Under pressure it is
-        dropped, and the departure says so.
-        """
-        if not departure.reason.is_broken:
-            return departure
-        with contextlib.suppress(OSError):  # no more is there, or the end was an error
-            while data := self._connection.receive_now(self._door.most):
-                if self._room.pressure:
-                    return attrs.evolve(departure, detail="the last it sent was dropped")
-                self._relay(member, data)
-        return departure
-
-    def _relay(self, member: Member, data: bytes) -> None:
-        chunk = self._door.frames(data)
-        if chunk:
+    def _relay(self, member: Member, chunk: Chunk | None) -> None:
+        if chunk is None:
+            return
+        member.name = self._doorway.name
+        if chunk.frames:
             self._room.broadcast(member, chunk)
+        if chunk.reply:
+            member.outbox.put(chunk.reply)
+
+    def _say_farewell(self, departure: Departure) -> None:
+        """Tell the client why, where its protocol can, if it takes it without waiting."""
+        text = self._door.farewell(departure)
+        if text and (self._member is None or not self._member.outbox.waiting):
+            with contextlib.suppress(OSError):
+                self._connection.send_now(text)

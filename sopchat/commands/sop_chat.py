@@ -1,17 +1,18 @@
 """`sop-chat PORT KEY`: the room (docs/frame-protocol.md, "The command line")."""
 
 import argparse
-import os
-import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
-import trio
-
 from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
+from sopchat.commands.running import console_on_stdout, run_until_signal
 from sopchat.console import Console
+from sopchat.doors import Door
+from sopchat.doors.frame import FrameDoor
+from sopchat.doors.line import LineDoor
+from sopchat.doors.talk import TalkDoor
 from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
 from sopchat.server import Server
@@ -39,24 +40,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         key = read_key(options.key, options.key_file)
     except UsageError as error:
         parser.error(str(error))
-    try:
-        listeners = open_listeners(options.port, options.host)
-    except OSError as error:
-        where = f"port {options.port}" + (f" of {options.host}" if options.host else "")
-        print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
-        return 1
+    if options.stage < 4 and (options.line or options.talk):
+        parser.error("--line and --talk are doors of the whole room, not of a stage")
+    listeners: dict[int, list[socket.socket]] = {}
+    for port in filter(None, (options.port, options.line, options.talk)):
+        try:
+            listeners[port] = open_listeners(port, options.host)
+        except OSError as error:
+            where = f"port {port}" + (f" of {options.host}" if options.host else "")
+            print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
+            return 1
     limits = Limits(
         max_clients=options.max_clients,
         max_pending=options.max_pending,
         auth_timeout=options.auth_timeout,
     )
-    console = _console(options)
-    try:
-        trio.run(_run, _program(options.stage, listeners, key, console, limits), console)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
-    except* KeyboardInterrupt:
-        pass  # it came just before or after the time of the signal receiver
-    return 0
+    console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
+    program = _program(options, listeners, key, console, limits)
+    return run_until_signal(console, program)
 
 
 def _parser() -> Parser:
@@ -66,6 +67,12 @@ def _parser() -> Parser:
     parser.add_key()
     parser.add_argument(
         "--host", metavar="ADDRESS", help="listen on this name or address only (default: all)"
+    )
+    parser.add_argument(
+        "--line", type=port_number, metavar="PORT", help="let in telnet and nc users there"
+    )
+    parser.add_argument(
+        "--talk", type=port_number, metavar="PORT", help="let in clients of the talk protocol there"
     )
     parser.add_argument(
         "--max-clients",
@@ -101,45 +108,25 @@ def _parser() -> Parser:
     return parser
 
 
-def _console(options: argparse.Namespace) -> Console:
-    """The console on standard output, if there is one."""
-    if sys.stdout is None:
-        return Console(None)
-    output = sys.stdout.fileno()
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Console(
-        output,
-        encoding=sys.stdout.encoding,
-        colour=os.isatty(output) and not plain,
-        show_messages=not options.quiet,
-        show_keys=not options.hide_keys,
-    )
-
-
 def _program(
-    stage: int, listeners: Sequence[socket.socket], key: bytes, console: Console, limits: Limits
+    options: argparse.Namespace,
+    listeners: Mapping[int, Sequence[socket.socket]],
+    key: bytes,
+    console: Console,
+    limits: Limits,
 ) -> Callable[[], Awaitable[None]]:
-    if stage == 1:
-        return partial(stage1.serve, listeners, console)
-    if stage == 2:
-        return partial(stage2.serve, listeners, key, console)
-    if stage == 3:
-        return partial(stage3.serve, listeners, key, console, limits)
-    return partial(Server(key, console, limits).serve, listeners)
-
-
-async def _run(program: Callable[[], Awaitable[None]], console: Console) -> None:
-    """Run the program until it ends or a signal asks it to."""
-    async with console.running(), trio.open_nursery() as nursery:
-        await nursery.start(_stop_on_signal, nursery.cancel_scope)
-        await program()
-        nursery.cancel_scope.cancel()
-
-
-async def _stop_on_signal(
-    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        async for _ in signals:
-            scope.cancel()
+    """What the options ask for, by the listeners of each port."""
+    main_listeners = listeners[options.port]
+    if options.stage == 1:
+        return partial(stage1.serve, main_listeners, console)
+    if options.stage == 2:
+        return partial(stage2.serve, main_listeners, key, console)
+    if options.stage == 3:
+        return partial(stage3.serve, main_listeners, key, console, limits)
+    server = Server(key, console, limits)
+    doors: dict[Door, Sequence[socket.socket]] = {FrameDoor(): main_listeners}
+    if options.line:
+        doors[LineDoor()] = listeners[options.line]
+    if options.talk:
+        doors[TalkDoor(server.roster)] = listeners[options.talk]
+    return partial(server.serve, doors)

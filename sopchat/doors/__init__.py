@@ -2,44 +2,90 @@
 
 tcp.py    listening sockets, and the connection over one accepted socket
 frame.py  the frame door: the exercise's 512-byte clients
+line.py   the line door: telnet and nc
+talk.py   the talk door: the Python course's client
 
-A door is made for one connection and is what a session needs to know of its protocol.
+A door is shared by all who come in by it, and says how the room's frames look there. A doorway is
+one client's passage through it: what it said so far, and what that means in frames.
 """
 
-from typing import Protocol
+import math
+from typing import ClassVar, NamedTuple, Protocol
 
 import attrs
 
 from sopchat.connection import Connection
+from sopchat.departure import Departure
+
+
+class BadOffer(Exception):
+    """What a client offers cannot be a name and a key. The message says why."""
 
 
 @attrs.frozen
 class Offer:
     """What a client showed at the door."""
 
-    # The name and the key it offers: the bytes up to the first NUL of the field.
     name: bytes
     key: bytes
-    # What it gets if it is let in.
+    # What it gets first if it is let in.
     welcome: bytes
 
 
-class Door(Protocol):
-    """One client's protocol: its bytes become frames, the room's one currency."""
+class Chunk(NamedTuple):
+    """What one read of a member means."""
+
+    # In the room's currency: whole frames, for the other doors and the watchers.
+    frames: bytes
+    # As it came, for the others at the same door.
+    raw: bytes
+    # For the member itself.
+    reply: bytes = b""
+
+
+class Doorway(Protocol):
+    """One client's side of a protocol: its bytes become chunks."""
+
+    # The name the client goes by. A session reads it after every chunk.
+    name: bytes
+    # Seconds after which what is held back goes out all the same (`flush`); infinity for never.
+    patience: ClassVar[float] = math.inf
 
     @property
     def half(self) -> int:
-        """Bytes that came and are not a whole message yet."""
+        """Bytes held back because their message is not whole yet."""
 
     @property
     def most(self) -> int:
         """How many bytes the next read should take at most."""
 
     async def receive_offer(self, connection: Connection) -> Offer | None:
-        """Read what authenticates the client, and no byte more.
+        """Ask for and read what authenticates the client.
 
-        None if the stream ends before that is complete. Raises OSError.
+        None if the stream ends before that is complete. Raises BadOffer, OSError.
         """
 
-    def frames(self, data: bytes) -> bytes:
-        """The chunk of whole frames that `data`, read after the offer, completes."""
+    def feed(self, data: bytes) -> Chunk | None:
+        """What `data`, read after the offer, completes.
+
+        Called first with no data, for what came together with the offer.
+        """
+
+    def flush(self) -> Chunk | None:
+        """What is held back and may go out though it is not whole; None where nothing may."""
+
+
+class Door(Protocol):
+    """A protocol by which clients come into the room."""
+
+    # What the console calls those who come in by it; nothing for the frame door, the main one.
+    title: ClassVar[str] = ""
+
+    def enter(self) -> Doorway:
+        """A doorway for one client."""
+
+    def render(self, frames: bytes) -> bytes:
+        """A chunk of whole frames as the members of this door get it."""
+
+    def farewell(self, departure: Departure) -> bytes:
+        """What a client is told before the server closes its connection."""

@@ -1,17 +1,41 @@
 """The frame door (docs/frame-protocol.md): what comes in is frames already."""
 
+import math
+from typing import ClassVar
+
 import attrs
 
 from sopchat.connection import Connection
-from sopchat.doors import Offer
+from sopchat.departure import Departure
+from sopchat.doors import Chunk, Offer
 from sopchat.limits import READ_SIZE
 from sopchat.wire.frame import FRAME_SIZE, Frame, FrameBuffer, field_value
 
 
-@attrs.define(eq=False)
 class FrameDoor:
+    """The frame protocol."""
+
+    title: ClassVar[str] = ""
+
+    def enter(self) -> "FrameDoorway":
+        """A doorway for one client."""
+        return FrameDoorway()
+
+    def render(self, frames: bytes) -> bytes:
+        """The frames themselves."""
+        return frames
+
+    def farewell(self, departure: Departure) -> bytes:
+        """The frame protocol has no words for it."""
+        return b""
+
+
+@attrs.define(eq=False)
+class FrameDoorway:
     """The frame protocol's side of one connection."""
 
+    patience: ClassVar[float] = math.inf
+    name: bytes = attrs.field(default=b"", init=False)
     _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
 
     @property
@@ -29,7 +53,8 @@ class FrameDoor:
         frame = await self.receive_frame(connection)
         if frame is None:
             return None
-        return Offer(field_value(frame.name), field_value(frame.text), frame.encode())
+        self.name = field_value(frame.name)
+        return Offer(self.name, field_value(frame.text), frame.encode())
 
     async def receive_frame(self, connection: Connection) -> Frame | None:
         """Read one frame and no byte more; None if the stream ends before it is whole."""
@@ -41,6 +66,10 @@ class FrameDoor:
             if chunk:
                 return Frame.decode(chunk)
 
-    def frames(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Chunk | None:
         """The frames that `data` completes."""
-        return self._buffer.feed(data)
+        frames = self._buffer.feed(data)
+        return Chunk(frames, frames) if frames else None
+
+    def flush(self) -> None:
+        """Half a frame is never relayed."""

@@ -143,6 +143,11 @@ class SocketConnection:
         self.receive_now = self._socket.recv
         self.send_now = self._socket.send
 
+    @property
+    def descriptor(self) -> int:
+        """The socket's number in this process."""
+        return self._socket.fileno()
+
     async def receive(self, most: int) -> bytes:
         """Wait for bytes and give at most `most` of them; none at the end of the stream."""
         while True:

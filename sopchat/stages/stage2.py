@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure
-from sopchat.doors.frame import FrameDoor
+from sopchat.doors.frame import FrameDoorway
 from sopchat.doors.tcp import accept_first
 from sopchat.session import key_fits
 
@@ -26,8 +26,8 @@ async def serve(listeners: Sequence[socket.socket], key: bytes, console: Console
 
 
 async def _hear(connection: Connection, key: bytes, console: Console) -> None:
-    door = FrameDoor()
-    offer = await door.receive_offer(connection)
+    doorway = FrameDoorway()
+    offer = await doorway.receive_offer(connection)
     if offer is None:
         return  # it left before its frame was whole
     fits = key_fits(offer.key, key)
@@ -36,7 +36,7 @@ async def _hear(connection: Connection, key: bytes, console: Console) -> None:
         return
     await connection.send([offer.welcome])  # nothing waits before it: it is taken whole
     for _ in range(FRAMES):
-        frame = await door.receive_frame(connection)
+        frame = await doorway.receive_frame(connection)
         if frame is None:
             return
         console.messages(offer.name, frame.encode())

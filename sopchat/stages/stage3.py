@@ -8,7 +8,7 @@ import trio
 
 from sopchat.connection import Connection
 from sopchat.console import Console
-from sopchat.doors.frame import FrameDoor
+from sopchat.doors.frame import FrameDoor, FrameDoorway
 from sopchat.doors.tcp import accept_first
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
@@ -21,6 +21,7 @@ async def serve(
 ) -> None:
     """Relay between the clients of the listeners until cancelled."""
     room = Room(limits.max_clients, watchers=[console])
+    door = FrameDoor()
     console.listening(listeners[0].getsockname()[1])
     async with trio.open_nursery() as nursery:
         while True:
@@ -28,16 +29,21 @@ async def serve(
             if room.full:
                 connection.close()
             else:
-                nursery.start_soon(_talk, connection, room, key, console, limits)
+                nursery.start_soon(_talk, connection, door, room, key, console, limits)
 
 
 async def _talk(
-    connection: Connection, room: Room, key: bytes, console: Console, limits: Limits
+    connection: Connection,
+    door: FrameDoor,
+    room: Room,
+    key: bytes,
+    console: Console,
+    limits: Limits,
 ) -> None:
     """Hear one client out: its authentication frame, then its messages."""
-    door = FrameDoor()
+    doorway = FrameDoorway()
     with contextlib.closing(connection), contextlib.suppress(OSError):
-        offer = await door.receive_offer(connection)
+        offer = await doorway.receive_offer(connection)
         if offer is None or room.full:
             return
         fits = key_fits(offer.key, key)
@@ -45,14 +51,14 @@ async def _talk(
         if not fits:
             return
         outbox = Outbox(connection, room.pressure, limits)
-        member = Member(offer.name, connection.peer, outbox)
+        member = Member(offer.name, connection.peer, door, outbox)
         outbox.put(offer.welcome)
         room.join(member)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outbox.run)
             with contextlib.suppress(OSError):
-                while data := await connection.receive(door.most):
-                    if chunk := door.frames(data):
+                while data := await connection.receive(doorway.most):
+                    if chunk := doorway.feed(data):
                         room.broadcast(member, chunk)
                     await room.pressure.relief()
             nursery.cancel_scope.cancel()

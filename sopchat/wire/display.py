@@ -8,7 +8,9 @@ joiners inside emoji.
 
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from sopchat.wire.frame import field_value, name_fields_and_texts
 
 # Zero width non-joiner and joiner: format characters that are part of how words and emoji are
 # written, and that no terminal takes as an order.
@@ -39,6 +41,21 @@ def printable_lines(texts: Sequence[bytes]) -> str:
     if len(block.translate(None, _PLAIN)) == block.count(b"\n") == len(texts) - 1:
         return block.decode("ascii")
     return "\n".join(map(printable, texts))
+
+
+def as_lines(frames: bytes, start: Callable[[bytes], str], end: str = "\n") -> str:
+    """Each of the whole frames as one line: `start(name)`, its text, `end`.
+
+    Takes few calls for all of them where all say the same name.
+    """
+    names, texts = name_fields_and_texts(frames)
+    if names.count(names[0]) == len(names):
+        first = start(field_value(names[0]))
+        return first + printable_lines(texts).replace("\n", end + first) + end
+    return "".join(
+        start(field_value(name)) + printable(text) + end
+        for name, text in zip(names, texts, strict=True)
+    )
 
 
 def escape(text: str) -> str:

@@ -3,6 +3,9 @@
 docs/frame-protocol.md, "On the wire", is the contract.
 """
 
+import struct
+from collections.abc import Iterable
+
 import attrs
 
 NAME_SIZE = 64
@@ -111,6 +114,25 @@ class FrameBuffer:
             return data
         self._half = data[-half:]
         return data[:-half]
+
+
+def encode_texts(name: bytes, texts: Iterable[bytes]) -> bytes:
+    r"""The frames in which `name` says each text; one over 448 bytes takes several frames.
+
+    A NUL, which would end the field early, is written `\x00`.
+    """
+    field = padded(name, NAME_SIZE, "the name")
+    return b"".join(
+        field + piece.ljust(TEXT_SIZE, b"\0")
+        for text in texts
+        for piece in split_text(text.replace(b"\0", b"\\x00"))
+    )
+
+
+def name_fields_and_texts(frames: bytes) -> tuple[tuple[bytes, ...], list[bytes]]:
+    """The name fields of whole frames, and their texts up to the first NUL."""
+    fields = struct.unpack(f"{NAME_SIZE}s{TEXT_SIZE}s" * (len(frames) // FRAME_SIZE), frames)
+    return fields[::2], [text.partition(b"\0")[0] for text in fields[1::2]]
 
 
 def split_text(text: bytes, size: int = TEXT_SIZE) -> list[bytes]:

@@ -8,6 +8,7 @@ import trio
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Offer
+from sopchat.doors.frame import FrameDoor
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
@@ -27,7 +28,9 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def a_member(name: bytes = b"ann") -> Member:
     room = Room(4)
-    return Member(name, "192.0.2.1:5", Outbox(PlayedConnection(), room.pressure, Limits()))
+    return Member(
+        name, "192.0.2.1:5", FrameDoor(), Outbox(PlayedConnection(), room.pressure, Limits())
+    )
 
 
 async def shown(console: Console, pipe: tuple[int, int]) -> str:
@@ -58,7 +61,7 @@ async def test_a_connections_life_is_shown_line_by_line(pipe: tuple[int, int]) -
         "ann: hello",
         "ann: you",
         "ann left (0/4): closed the connection, in the middle of a frame: 3 bytes dropped",
-        "192.0.2.1:6 is turned away or gone: wrong key",
+        "192.0.2.1:6 did not join: wrong key",
         "closing",
     ]
 

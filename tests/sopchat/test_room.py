@@ -7,11 +7,20 @@ from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
 from sopchat.departure import Departure, Reason
+from sopchat.doors import Chunk
+from sopchat.doors.frame import FrameDoor
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
 from tests.support.connection import PlayedConnection
 from tests.support.frames import cut, frame
+
+DOOR = FrameDoor()
+
+
+def said(frames: bytes) -> Chunk:
+    """A chunk as a frame client sends it."""
+    return Chunk(frames, frames)
 
 
 @attrs.define
@@ -23,8 +32,8 @@ class Witness:
     def joined(self, room: Room, member: Member) -> None:
         self.seen.append((f"joined {len(room)}", member.name))
 
-    def relayed(self, member: Member, chunk: bytes) -> None:
-        self.seen.append(("relayed", chunk))
+    def relayed(self, member: Member, frames: bytes) -> None:
+        self.seen.append(("relayed", frames))
 
     def left(self, room: Room, member: Member, departure: Departure) -> None:
         self.seen.append((f"left {len(room)} {departure.reason.name}", member.name))
@@ -32,7 +41,7 @@ class Witness:
 
 def a_member(room: Room, name: bytes, window: int = 2**60) -> tuple[Member, PlayedConnection]:
     connection = PlayedConnection(window)
-    return Member(name, "peer", Outbox(connection, room.pressure, Limits())), connection
+    return Member(name, "peer", DOOR, Outbox(connection, room.pressure, Limits())), connection
 
 
 async def test_a_frame_reaches_every_other_member_and_not_its_sender() -> None:
@@ -40,7 +49,7 @@ async def test_a_frame_reaches_every_other_member_and_not_its_sender() -> None:
     members = [a_member(room, name) for name in (b"ann", b"bob", b"eve")]
     for member, _ in members:
         room.join(member)
-    room.broadcast(members[1][0], frame("bob", "hi"))
+    room.broadcast(members[1][0], said(frame("bob", "hi")))
     assert [bytes(connection.taken) for _, connection in members] == [
         frame("bob", "hi"),
         b"",
@@ -59,7 +68,7 @@ async def test_a_place_is_free_again_when_its_member_has_left() -> None:
     room.leave(ann, Departure(Reason.CLOSED))
     assert not room.full
     assert len(room) == 1
-    room.broadcast(bob, frame("bob", "anybody?"))
+    room.broadcast(bob, said(frame("bob", "anybody?")))
     assert ann_connection.taken == b""
 
 
@@ -68,7 +77,7 @@ async def test_watchers_see_everything_in_the_order_in_which_it_happens() -> Non
     room = Room(4, watchers=[witness])
     ann, _ = a_member(room, b"ann")
     room.join(ann)
-    room.broadcast(ann, frame("ann", "1"))
+    room.broadcast(ann, said(frame("ann", "1")))
     room.leave(ann, Departure(Reason.RESET))
     assert witness.seen == [
         ("joined 1", b"ann"),
@@ -126,7 +135,7 @@ async def test_every_member_present_gets_every_frame_of_the_others_once_and_in_o
                 for number in range(1 + size % 3)
             )
             order.extend(cut(chunk))
-            room.broadcast(sender.member, chunk)
+            room.broadcast(sender.member, said(chunk))
             for other in present:
                 if other is not sender:
                     other.expected.extend(cut(chunk))

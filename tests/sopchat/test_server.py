@@ -9,6 +9,8 @@ import pytest
 import trio
 
 from sopchat.console import Console
+from sopchat.doors import Door
+from sopchat.doors.frame import FrameDoor
 from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
 from sopchat.server import Server
@@ -44,7 +46,8 @@ async def serving(**limits: float) -> AsyncIterator[Serving]:
     server = Server(b"key", Console(None), Limits(**limits))  # type: ignore[arg-type]
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(server.serve, listeners)
+            doors: dict[Door, list[socket.socket]] = {FrameDoor(): listeners}
+            nursery.start_soon(server.serve, doors)
             house = Serving(listeners[0].getsockname()[1], server, nursery.cancel_scope)
             try:
                 yield house

@@ -10,8 +10,8 @@ from trio.testing import wait_all_tasks_blocked
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
-from sopchat.doors import Offer
-from sopchat.doors.frame import FrameDoor
+from sopchat.doors import Chunk, Offer
+from sopchat.doors.frame import FrameDoor, FrameDoorway
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.pending import Pending
@@ -20,6 +20,7 @@ from sopchat.session import Session, key_fits
 from tests.support.connection import PlayedConnection
 from tests.support.frames import frame
 
+DOOR = FrameDoor()
 LIMITS = Limits(outbox_mark=10_000)
 
 
@@ -36,7 +37,7 @@ class House:
     ) -> Session:
         return Session(
             connection,
-            door or FrameDoor(),
+            door or DOOR,
             self.room,
             self.pending,
             Console(None),
@@ -48,7 +49,7 @@ class House:
 @pytest.fixture
 def house() -> House:
     room, connection = Room(2), PlayedConnection()
-    room.join(Member(b"listener", "peer", Outbox(connection, room.pressure, LIMITS)))
+    room.join(Member(b"listener", "peer", DOOR, Outbox(connection, room.pressure, LIMITS)))
     return House(room, Pending(2), connection)
 
 
@@ -143,7 +144,7 @@ async def test_every_end_has_its_reason_and_closes_the_connection(
 @pytest.mark.sentence("E2")
 async def test_who_authenticates_when_the_room_is_full_gets_no_byte(house: House) -> None:
     other = PlayedConnection()
-    house.room.join(Member(b"second", "peer", Outbox(other, house.room.pressure, LIMITS)))
+    house.room.join(Member(b"second", "peer", DOOR, Outbox(other, house.room.pressure, LIMITS)))
     connection = PlayedConnection()
     connection.say(frame("ann", "key"))
     assert await house.session(connection).run() == Departure(Reason.ROOM_FULL)
@@ -198,8 +199,8 @@ async def test_a_broken_write_ends_the_member_though_it_reads_nothing(
     nursery.start_soon(live)
     await wait_all_tasks_blocked()
     connection.error = OSError(errno.EPIPE, "Broken pipe")
-    (other, *_) = house.room._members
-    house.room.broadcast(other, frame("listener", "hello"))
+    (other, *_) = house.room
+    house.room.broadcast(other, Chunk(frame("listener", "hello"), frame("listener", "hello")))
     await wait_all_tasks_blocked()
     assert ended == [Departure(Reason.BROKEN_PIPE)]
     assert len(house.room) == 1
@@ -221,12 +222,11 @@ async def test_what_a_member_had_sent_before_its_connection_broke_is_relayed(
     await wait_all_tasks_blocked()
     if pressed:
         house.room.pressure.rise()
-    # All in one step: the writer meets the error, and the last frames are there to be read.
-    (other, *_) = house.room._members
-    connection.error = OSError(errno.ECONNRESET, "Connection reset by peer")
-    house.room.broadcast(other, frame("listener", "hello"))
-    await trio.lowlevel.checkpoint()
+    # The last frames are there, and the writer meets the error before the reader wakes.
     connection.incoming.extend([frame("ann", "last"), OSError(errno.ECONNRESET, "reset")])
+    connection.error = OSError(errno.ECONNRESET, "Connection reset by peer")
+    (other, *_) = house.room
+    house.room.broadcast(other, Chunk(frame("listener", "hello"), frame("listener", "hello")))
     await wait_all_tasks_blocked()
     detail = "the last it sent was dropped" if pressed else ""
     assert ended == [Departure(Reason.RESET, detail)]
@@ -261,7 +261,7 @@ async def test_a_cancelled_session_says_that_the_server_stops_and_closes(
         def joined(self, room: Room, member: Member) -> None:
             pass
 
-        def relayed(self, member: Member, chunk: bytes) -> None:
+        def relayed(self, member: Member, frames: bytes) -> None:
             pass
 
         def left(self, room: Room, member: Member, departure: Departure) -> None:
@@ -280,11 +280,16 @@ async def test_a_cancelled_session_says_that_the_server_stops_and_closes(
     assert departures == ([Departure(Reason.STOPPING, half=3)] if member else [])
 
 
-class FaultyDoor(FrameDoor):
-    """A door with a defect in it."""
+class FaultyDoorway(FrameDoorway):
+    """A doorway with a defect in it."""
 
     async def receive_offer(self, connection: Connection) -> Offer | None:
         raise ZeroDivisionError("a defect")
+
+
+class FaultyDoor(FrameDoor):
+    def enter(self) -> FrameDoorway:
+        return FaultyDoorway()
 
 
 async def test_a_defect_costs_one_connection_and_not_the_room(house: House) -> None:

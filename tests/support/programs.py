@@ -146,8 +146,7 @@ class Server(Program):
 
     def processor_time(self) -> float:
         """Seconds of processor time used so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return processor_time(self.process.pid)
 
     def __exit__(self, *exception: object) -> None:
         """Whatever the test did with it, it still ends as it should."""
@@ -244,6 +243,12 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
     while not holds():
         assert time.monotonic() < end, what
         pause.wait(0.01)
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_until_listening(port: int) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from sopchat.doors.frame import FrameDoor
+from sopchat.doors.frame import FrameDoorway
 from sopchat.limits import READ_SIZE
 from tests.support.connection import PlayedConnection
 from tests.support.frames import frame
@@ -13,26 +13,26 @@ async def test_the_offer_is_the_first_frame_in_any_pieces_and_not_a_byte_more(pi
     stream = offer + frame("ann", "hello")
     connection = PlayedConnection()
     connection.say(*(stream[place : place + piece] for place in range(0, len(stream), piece)))
-    door = FrameDoor()
-    received = await door.receive_offer(connection)
+    doorway = FrameDoorway()
+    received = await doorway.receive_offer(connection)
     assert received is not None
     assert (received.name, received.key, received.welcome) == (b"ann", b"key", offer)
-    assert door.half == 0
-    assert await door.receive_frame(connection) is not None
+    assert doorway.half == 0
+    assert await doorway.receive_frame(connection) is not None
 
 
 async def test_a_stream_that_ends_within_the_offer_offers_nothing() -> None:
     connection = PlayedConnection()
     connection.say(frame("ann", "key")[:100], b"")
-    door = FrameDoor()
-    assert await door.receive_offer(connection) is None
-    assert door.half == 100
+    doorway = FrameDoorway()
+    assert await doorway.receive_offer(connection) is None
+    assert doorway.half == 100
 
 
 def test_a_read_is_as_large_as_ends_with_a_whole_frame() -> None:
-    door = FrameDoor()
-    assert door.most == READ_SIZE
+    doorway = FrameDoorway()
+    assert doorway.most == READ_SIZE
     assert READ_SIZE % 512 == 0
-    door.frames(frame("ann", "hello") + b"half")
-    assert door.most == READ_SIZE - 4
-    assert door.half == 4
+    doorway.feed(frame("ann", "hello") + b"half")
+    assert doorway.most == READ_SIZE - 4
+    assert doorway.half == 4

@@ -1,0 +1,130 @@
+"""`chat-server`: the event-driven exercise (docs/line-protocol.md).
+
+The relay is the room's own, with the line door and without a key. What is of the exercise is the
+trace on standard output, written as it happens: the loop's waits by way of Trio's instruments,
+and what a client does by way of the connection that its session uses.
+"""
+
+import math
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from sopchat.console import Console
+from sopchat.doors.line import LineDoor
+from sopchat.doors.tcp import SocketConnection, accept
+from sopchat.limits import Limits
+from sopchat.pending import Pending
+from sopchat.room import Room
+from sopchat.session import Session
+
+Show = Callable[[str], None]
+
+
+async def serve(listener: socket.socket, show: Show) -> None:
+    """Relay lines between the clients of `listener` until cancelled; `show` takes the trace."""
+    room, pending, limits = Room(sys.maxsize), Pending(sys.maxsize), Limits()
+    door, console = LineDoor(keyed=False), Console(None)
+    trace = Trace(listener.fileno(), show)
+    trio.lowlevel.add_instrument(trace)
+    try:
+        async with trio.open_nursery() as nursery:
+            while True:
+                connection = trace.accepted(await accept(listener, console.exhausted))
+                session = Session(connection, door, room, pending, console, limits, b"")
+                nursery.start_soon(session.run)
+    finally:
+        trio.lowlevel.remove_instrument(trace)
+        listener.close()
+        trace.tell_last()
+
+
+class Trace(trio.abc.Instrument):
+    """Tells the loop's waits, and knows which descriptors are open."""
+
+    def __init__(self, listener: int, show: Show) -> None:
+        self._open = {listener}
+        self._last: list[int] = []
+        self.show = show
+
+    def before_io_wait(self, timeout: float) -> None:
+        """A poll that returns at once is no wait."""
+        if timeout > 0:
+            self.show(f"Waiting on select()...\nMaxFd {max(self._open)}\n")
+
+    def accepted(self, connection: SocketConnection) -> "TracedConnection":
+        """A client came."""
+        self._open.add(connection.descriptor)
+        self.show(f"New incoming connection on sd {connection.descriptor}\n")
+        return TracedConnection(connection, connection.descriptor, self)
+
+    def removed(self, descriptor: int) -> None:
+        """A client is dropped, whatever the reason."""
+        self._open.discard(descriptor)
+        if trio.current_effective_deadline() == -math.inf:
+            self._last.append(descriptor)  # the server ends: all are told together, in order
+        else:
+            self.show(f"removing connection with sd {descriptor} \n")
+
+    def tell_last(self) -> None:
+        """The clients that the server's own end has dropped."""
+        for descriptor in sorted(self._last):
+            self.show(f"removing connection with sd {descriptor} \n")
+
+
+@attrs.define(eq=False)
+class TracedConnection:
+    """A connection that tells what is done with it."""
+
+    _inner: SocketConnection
+    _descriptor: int
+    _trace: Trace
+    _closed: bool = attrs.field(default=False, init=False)
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._inner.peer
+
+    async def receive(self, most: int) -> bytes:
+        """Wait for bytes, and tell that some came or that the stream is at its end."""
+        try:
+            return self._told(await self._inner.receive(most))
+        except OSError:
+            self._trace.show(f"Descriptor {self._descriptor} is readable\n")
+            raise
+
+    def receive_now(self, most: int) -> bytes:
+        """The same without waiting."""
+        return self._told(self._inner.receive_now(most))
+
+    def _told(self, data: bytes) -> bytes:
+        came = (
+            f"{len(data)} bytes received from sd {self._descriptor}"
+            if data
+            else f"Connection closed for sd {self._descriptor}"
+        )
+        self._trace.show(f"Descriptor {self._descriptor} is readable\n{came}\n")
+        return data
+
+    async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Wait until the socket takes bytes."""
+        return await self._inner.send(pieces)
+
+    def send_now(self, piece: bytes | memoryview) -> int:
+        """The same without waiting."""
+        return self._inner.send_now(piece)
+
+    def unacknowledged(self) -> int:
+        """Bytes taken that the client's side has not confirmed."""
+        return self._inner.unacknowledged()
+
+    def close(self) -> None:
+        """Close, and tell it once."""
+        if not self._closed:
+            self._closed = True
+            self._trace.removed(self._descriptor)
+            self._inner.close()
