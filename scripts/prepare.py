@@ -18,7 +18,12 @@ PYTHON = VENV / "bin" / "python"
 def is_ready(extra: str) -> bool:
     """Whether what pyproject.toml asks for has been installed since it last changed."""
     mark = VENV / f"ready-{extra}"
-    return mark.exists() and mark.stat().st_mtime > PYPROJECT.stat().st_mtime
+    return made_here(mark) and mark.stat().st_mtime > PYPROJECT.stat().st_mtime
+
+
+def made_here(mark: Path) -> bool:
+    """Whether an environment was made for this place: one that was moved or copied is of no use."""
+    return mark.exists() and mark.read_text().strip() == str(ROOT)
 
 
 def run(what: str, *command: str | Path) -> None:
@@ -38,7 +43,7 @@ def works(python: Path) -> bool:
 def prepare(extra: str) -> None:
     """Make the environment if there is none that works, and install into it."""
     print(f"first use: preparing {VENV} ...", file=sys.stderr)
-    if not works(PYTHON):
+    if not (made_here(VENV / "ready-core") and works(PYTHON)):
         shutil.rmtree(VENV, ignore_errors=True)
         run(
             "making the environment (on Debian it needs: apt install python3-venv)",
@@ -47,8 +52,8 @@ def prepare(extra: str) -> None:
     source = str(ROOT) if extra == "core" else f"{ROOT}[{extra}]"
     pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     run("installing the dependencies", *pip, "--editable", source)
-    (VENV / "ready-core").touch()
-    (VENV / f"ready-{extra}").touch()
+    for mark in {"core", extra}:
+        (VENV / f"ready-{mark}").write_text(f"{ROOT}\n")
 
 
 def main() -> None:
@@ -61,4 +66,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -18,6 +18,7 @@ server.py      listeners, admission, shutdown
 stages/        the first three stages of the exercise, from the same parts
 exercises/     the sister exercises, from the same parts
 commands/      arguments and exit status
+entry.py       the commands by name, light to import
 """
 
 __version__ = "0.1.0"

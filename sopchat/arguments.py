@@ -3,7 +3,7 @@
 import argparse
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -36,6 +36,10 @@ class Parser(argparse.ArgumentParser):
         self._short_usage = f"{prog} {short_usage}"
         self.add_argument("--version", action="version", version=f"{prog} {__version__}")
 
+    def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """Parse; options may stand anywhere, also between the arguments."""
+        return self.parse_intermixed_args(arguments)
+
     def error(self, message: str) -> NoReturn:
         """Wrong use: what `argparse` found, or the command itself."""
         self.exit(USAGE_STATUS, f"USAGE: {self._short_usage}\n{self.prog}: {message}\n")
@@ -66,7 +70,7 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
         source = f"the key in {key_file}"
         try:
             with key_file.open("rb") as file:
-                key = file.readline().rstrip(b"\r\n")
+                key = file.readline(TEXT_SIZE + 2).rstrip(b"\r\n")
         except OSError as error:
             raise UsageError(
                 f"cannot read the key file {key_file}: {system_words(error)}"
@@ -88,8 +92,13 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
         raise UsageError(str(error)) from None
 
 
-def system_words(error: OSError) -> str:
-    """What the system says of an error, without the address that Python and Trio add to it."""
+def system_words(error: OSError | UnicodeError) -> str:
+    """What the system says of an error, without the address that Python and Trio add to it.
+
+    A UnicodeError is Python's way to say that a text can be no host's name.
+    """
+    if isinstance(error, UnicodeError):
+        return "that is no host name"
     if isinstance(error, socket.gaierror) or error.errno is None:  # of a name look-up: no errno
         return error.strerror or str(error)
     return os.strerror(error.errno)

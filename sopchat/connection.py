@@ -32,5 +32,9 @@ class Connection(Protocol):
     def unacknowledged(self) -> int:
         """Bytes taken that the client's side has not confirmed: falls while the client reads."""
 
-    def close(self) -> None:
-        """End the connection. Never waits, never fails; a second call does nothing."""
+    def close(self, *, reset: bool = False) -> None:
+        """End the connection. Never waits, never fails; a second call does nothing.
+
+        With `reset` what the far side has not taken yet is dropped; otherwise the system keeps
+        it for as long as the far side likes.
+        """

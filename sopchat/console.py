@@ -52,6 +52,8 @@ class Console:
     # Lines that were not kept since the start, and how many of them have been mentioned.
     _unshown: int = attrs.field(default=0, init=False)
     _mentioned: int = attrs.field(default=0, init=False)
+    # Whether standard error has been told that the output fails.
+    _complained: bool = attrs.field(default=False, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _closing: trio.Event = attrs.field(factory=trio.Event, init=False)
 
@@ -71,7 +73,7 @@ class Console:
         verdict = "which fits" if fits else "which does not fit"
         self.show(f"{peer} offers as {self._name(offer.name)} the key{key}, {verdict}")
 
-    def departed(self, peer: str, departure: Departure) -> None:
+    def turned_away(self, peer: str, departure: Departure) -> None:
         """A connection ended that never was a member."""
         self.show(f"{peer} did not join: {departure}")
 
@@ -111,6 +113,9 @@ class Console:
         """Format the chunks that have come, those of one member in a row together."""
         for name, chunks in groupby(self._chunks, itemgetter(0)):
             chunk = b"".join(map(itemgetter(1), chunks))
+            if self._size > self.mark:
+                self._unshown += len(chunk) // FRAME_SIZE
+                continue
             self._keep(as_lines(chunk, partial(self._start, name)), len(chunk) // FRAME_SIZE)
         self._chunks.clear()
         self._chunks_size = 0
@@ -184,8 +189,14 @@ class Console:
         if error.errno in (errno.EPIPE, errno.EBADF, errno.EIO):
             self.output = None
             self._waiting.clear()
-            with contextlib.suppress(OSError, AttributeError):  # no standard error, no complaint
-                sys.stderr.write(f"sop-chat: {error.strerror}: nothing more is shown\n")
+            self._complain(f"{error.strerror}: nothing more is shown")
+        elif not self._complained:
+            self._complain(f"{error.strerror}: lines are not shown until that has passed")
+        self._complained = True
+
+    def _complain(self, text: str) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # no standard error, no complaint
+            sys.stderr.write(f"sop-chat: {text}\n")
 
 
 def _write_all(output: int, batch: bytes) -> None:

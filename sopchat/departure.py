@@ -13,7 +13,7 @@ class Reason(enum.Enum):
     BROKEN_PIPE = "broken pipe (EPIPE)"
     RESET = "connection reset (ECONNRESET)"
     LOST = "connection lost"
-    TOO_SLOW = "too slow, took nothing of what was waiting"
+    TOO_SLOW = "too slow for what the others say"
     AUTH_DEADLINE = "did not authenticate in time"
     CROWDED_OUT = "had not authenticated and made room for a newer connection"
     WRONG_KEY = "wrong key"
@@ -21,11 +21,6 @@ class Reason(enum.Enum):
     ROOM_FULL = "the room is full"
     STOPPING = "the server is stopping"
     FAULT = "internal error"
-
-    @property
-    def is_broken(self) -> bool:
-        """The network ended the connection while the server was using it."""
-        return self in (Reason.BROKEN_PIPE, Reason.RESET, Reason.LOST)
 
 
 _BY_ERRNO = {errno.EPIPE: Reason.BROKEN_PIPE, errno.ECONNRESET: Reason.RESET}

@@ -11,7 +11,7 @@ READ_SIZE = 64 * 1024
 CONSOLE_INTERVAL = 0.02
 
 # Frames kept before they are formatted for the console together (bytes): enough to share the
-# cost among many, and formatted within a millisecond or two.
+# cost among many, and formatted within some milliseconds.
 CONSOLE_BATCH = 512 * 1024
 
 # Text that waits for a console that does not take it (bytes). Beyond it, lines are counted
@@ -44,8 +44,8 @@ class Limits:
     max_clients: int = 4
 
     # Connections that have not authenticated yet. When one more comes, the oldest makes room:
-    # an honest client authenticates within milliseconds, so a crowd of silent connections
-    # only ever pushes out its own.
+    # an honest client authenticates within milliseconds, so connections that come and keep
+    # silent only push out one another, unless they come faster than it can send its frame.
     max_pending: int = 64
 
     # Seconds a connection has for its authentication frame: enough for the slowest line,

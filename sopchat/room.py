@@ -1,6 +1,6 @@
 """The room: members, one order for all, broadcast. Synchronous; knows no socket."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -47,7 +47,7 @@ class Room:
     """
 
     limit: int
-    watchers: Iterable[Watcher] = ()
+    watchers: Sequence[Watcher] = ()
     pressure: Pressure = attrs.field(factory=Pressure, init=False)
     # By the door they came in by. Inner dictionaries for their order and quick removal; their
     # values say nothing.

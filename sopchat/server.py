@@ -63,7 +63,7 @@ class Server:
 
     def _turn_away(self, door: Door, connection: Connection) -> None:
         departure = Departure(Reason.ROOM_FULL)
-        self._console.departed(connection.peer, departure)
+        self._console.turned_away(connection.peer, departure)
         if farewell := door.farewell(departure):
             with contextlib.suppress(OSError):
                 connection.send_now(farewell)

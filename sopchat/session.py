@@ -23,12 +23,15 @@ from sopchat.pending import Pending
 from sopchat.room import Member, Room
 from sopchat.wire.frame import TEXT_SIZE, padded
 
+# Reads of what a member had sent before it was disconnected: 8 MiB, more than a system keeps.
+_LAST_READS = 128
+
 
 def key_fits(offered: bytes, key: bytes) -> bool:
     """Whether both are the same bytes, compared in a time that says nothing of the key.
 
     Both are field values of at most 448 bytes, without NUL: padding them hides the length
-    and makes no two of them equal. docs/frame-protocol.md, "A client's life", 4.
+    and makes no two of them equal. docs/frame-protocol.md, A7 to A9.
     """
     return hmac.compare_digest(
         padded(offered, TEXT_SIZE, "the key"), padded(key, TEXT_SIZE, "the key")
@@ -64,12 +67,15 @@ class Session:
             departure = Departure(Reason.FAULT, repr(error))
         finally:
             departure = attrs.evolve(departure, half=self._doorway.half)
-            if self._member is None:
-                self._console.departed(self._connection.peer, departure)
-            else:
-                self._room.leave(self._member, departure)
-            self._say_farewell(departure)
-            self._connection.close()
+            try:
+                if self._member is None:
+                    self._console.turned_away(self._connection.peer, departure)
+                else:
+                    self._room.leave(self._member, departure)
+                self._say_farewell(departure)
+            finally:
+                # Who takes nothing would leave megabytes behind in the system, for ever.
+                self._connection.close(reset=departure.reason is Reason.TOO_SLOW)
         return departure
 
     async def _live(self) -> Departure:
@@ -80,8 +86,8 @@ class Session:
         member = Member(offer.name, self._connection.peer, self._door, outbox)
         # The welcome goes out first, and nothing awaits between it and the place.
         outbox.put(offer.welcome)
-        self._room.join(member)
         self._member = member
+        self._room.join(member)
         self._relay(member, self._doorway.feed(b""))
         departure = await self._be_member(member)
         self._relay(member, self._doorway.flush())
@@ -127,17 +133,20 @@ class Session:
     async def _send(self, member: Member) -> Departure:
         """Send what the outbox holds until the connection breaks or is too slow.
 
-        What the member had sent before its connection broke under a write is relayed: it has
-        come and is waiting in the system, which bounds it. Under pressure it is dropped, and the
-        departure says so.
+        What the member had sent before that is relayed: it has come and is waiting in the
+        system. One that is still there may go on sending, so `_LAST_READS` bounds it; beyond, or
+        under pressure, it is dropped, and the departure says so.
         """
         departure = await member.outbox.run()
-        if departure.reason.is_broken:
-            with contextlib.suppress(OSError):  # no more is there, or the end was an error
-                while data := self._connection.receive_now(self._doorway.most):
-                    if self._room.pressure:
-                        return attrs.evolve(departure, detail="the last it sent was dropped")
-                    self._relay(member, self._doorway.feed(data))
+        with contextlib.suppress(OSError):  # no more is there, or the end was an error
+            for _ in range(_LAST_READS):
+                data = self._connection.receive_now(self._doorway.most)
+                if not data:
+                    return departure
+                if self._room.pressure:
+                    break
+                self._relay(member, self._doorway.feed(data))
+            return attrs.evolve(departure, detail="the last it sent was dropped")
         return departure
 
     async def _read(self, member: Member) -> Departure:

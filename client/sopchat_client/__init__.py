@@ -10,16 +10,18 @@
 
     trio.run(main)
 
-errors.py   what can end a chat
-chat.py     connect, Chat, Message: the API
-render.py   how a message is shown: a line, or JSON
-pipe.py     the client between pipes: lines in, lines out
-prompt.py   the client on a terminal: a line being typed, messages above it
-command.py  arguments and exit status
+errors.py     what can end a chat
+protocols.py  what is said and understood in each protocol; Message
+chat.py       connect and Chat: the API
+render.py     how a message is shown: a line, or JSON
+pipe.py       the client between pipes: lines in, lines out
+prompt.py     the client on a terminal: a line being typed, messages above it
+command.py    arguments and exit status
 """
 
-from sopchat_client.chat import Chat, Message, connect
+from sopchat_client.chat import Chat, connect
 from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+from sopchat_client.protocols import Message
 
 __all__ = [
     "CannotConnect",

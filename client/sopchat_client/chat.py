@@ -1,23 +1,18 @@
-"""A chat over the frame protocol (docs/frame-protocol.md), for programs and for our own client."""
+"""A chat, in any of the three protocols, for programs and for our own client."""
 
 import contextlib
+import math
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import Literal
 
 import attrs
 import trio
 
 from sopchat.arguments import system_words
-from sopchat.wire.frame import (
-    FRAME_SIZE,
-    NAME_SIZE,
-    TEXT_SIZE,
-    Frame,
-    FrameBuffer,
-    checked,
-    split_text,
-)
-from sopchat_client.errors import CannotConnect, Refused, ServerGone
+from sopchat.wire.frame import NAME_SIZE, TEXT_SIZE, checked
+from sopchat_client.errors import CannotConnect, ServerGone
+from sopchat_client.protocols import PROTOCOLS, ChatProtocol, Message
 
 # One read takes this many bytes at most: 128 frames.
 _READ_SIZE = 64 * 1024
@@ -29,21 +24,6 @@ CONNECT_TIMEOUT = 10.0
 LEAVE_TIMEOUT = 5.0
 
 
-@attrs.frozen
-class Message:
-    """What a member said."""
-
-    name: str
-    text: str
-    # As it came, for who wants the very bytes.
-    frame: Frame = attrs.field(repr=False)
-
-    @classmethod
-    def from_frame(cls, frame: Frame) -> "Message":
-        r"""The message in a frame; bytes that are not UTF-8 read `\xNN`."""
-        return cls(frame.name_str, frame.text_str, frame)
-
-
 @attrs.define(eq=False)
 class Chat:
     """A place in a room. Iterate over it for what the others say, in the room's order.
@@ -53,17 +33,23 @@ class Chat:
 
     name: bytes
     _stream: trio.abc.HalfCloseableStream
-    _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
+    _protocol: ChatProtocol
     _arrived: deque[Message] = attrs.field(factory=deque, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
+    # When the server must have closed, and the read that is under way until then.
+    _deadline: float = attrs.field(default=math.inf, init=False)
+    _reading: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     async def send(self, *texts: str | bytes) -> None:
         """Say each text; return when the system has taken all of it.
 
-        A text over 448 bytes takes several frames, cut between characters. Raises
-        FieldHoldsNul, before anything is sent, if a text holds a NUL byte; ServerGone.
+        In the frame protocol a text over 448 bytes takes several frames, cut between characters.
+        Raises FieldHoldsNul, before anything is sent, if a text holds a NUL byte; ServerGone.
         """
-        data = b"".join(map(Frame.encode, frames(self.name, texts)))
+        values = [_bytes(text) for text in texts]
+        data = self._protocol.encode(
+            self.name, [checked(value, len(value), "the text") for value in values]
+        )
         with _translated():
             await self._stream.send_all(data)
 
@@ -92,29 +78,39 @@ class Chat:
     async def _read(self) -> None:
         """Read until a message has arrived, or the server has closed after `leave`."""
         while not self._arrived:
-            with _translated():
+            with _translated(), trio.CancelScope(deadline=self._deadline) as self._reading:
                 data = await self._stream.receive_some(_READ_SIZE)
+            if self._reading.cancelled_caught:
+                raise ServerGone("the server has not confirmed that it has read everything")
             if not data:
                 if self._leaving:
                     return
                 raise ServerGone("the server closed the connection")
-            chunk = self._buffer.feed(bytes(data))
-            for place in range(0, len(chunk), FRAME_SIZE):
-                frame = Frame.decode(chunk[place : place + FRAME_SIZE])
-                self._arrived.append(Message.from_frame(frame))
+            self._arrived.extend(self._protocol.feed(bytes(data)))
 
     async def leave(self) -> None:
         """Say nothing more. The server closes the connection once it has read everything.
 
-        What others say until then still arrives. Raises ServerGone.
+        What others say until then still arrives. Raises ServerGone, here or where messages are
+        received: the connection broke, or the server has not closed LEAVE_TIMEOUT seconds later.
         """
+        if self._leaving:
+            return
         self._leaving = True
+        self._deadline = trio.current_time() + LEAVE_TIMEOUT
+        self._reading.deadline = self._deadline
         with _translated():
             await self._stream.send_eof()
 
 
 @contextlib.asynccontextmanager
-async def connect(host: str, port: int, name: str | bytes, key: str | bytes) -> AsyncIterator[Chat]:
+async def connect(
+    host: str,
+    port: int,
+    name: str | bytes,
+    key: str | bytes | None,
+    protocol: Literal["frame", "line", "talk"] = "frame",
+) -> AsyncIterator[Chat]:
     """Join the room at `host` and `port` as `name`; leave it at the block's end.
 
         async with connect("localhost", 9000, "ann", "key") as chat:
@@ -122,26 +118,28 @@ async def connect(host: str, port: int, name: str | bytes, key: str | bytes) -> 
             async for message in chat:
                 print(message.name, message.text)
 
-    The end of the block waits, LEAVE_TIMEOUT seconds at most, until the server has read all
-    that was sent; an exception leaves at once.
+    The end of the block waits until the server has read all that was sent, and raises ServerGone
+    if it does not say so by closing the connection; an exception leaves at once.
+
+    A key of None joins a line or talk server that has none.
 
     Raises FieldTooLong or FieldHoldsNul if the name (64 bytes) or the key (448 bytes) cannot
     be said in a frame; CannotConnect; Refused.
     """
-    name, key = _bytes(name), _bytes(key)
-    offer = Frame(checked(name, NAME_SIZE, "the name"), checked(key, TEXT_SIZE, "the key"))
+    name = checked(_bytes(name), NAME_SIZE, "the name")
+    key = None if key is None else checked(_bytes(key), TEXT_SIZE, "the key")
+    speaks = PROTOCOLS[protocol]()
     stream = await _open(host, port)
     try:
-        with trio.move_on_after(CONNECT_TIMEOUT) as scope:
-            await _authenticate(stream, offer.encode())
+        with trio.move_on_after(CONNECT_TIMEOUT) as scope, _translated():
+            await speaks.join(stream, name, key)
         if scope.cancelled_caught:
             raise CannotConnect(f"{host} port {port} does not answer")
-        chat = Chat(name, stream)
+        chat = Chat(name, stream, speaks)
         yield chat
-        with trio.move_on_after(LEAVE_TIMEOUT), contextlib.suppress(ServerGone):
-            await chat.leave()
-            while await chat.receive():
-                pass
+        await chat.leave()
+        while await chat.receive():
+            pass
     finally:
         await trio.aclose_forcefully(stream)
 
@@ -152,6 +150,8 @@ async def _open(host: str, port: int) -> trio.SocketStream:
             return await trio.open_tcp_stream(host, port)
     except trio.TooSlowError:
         reason = "no answer"
+    except UnicodeError as error:
+        reason = system_words(error)
     except OSError as error:
         # Trio tries each address of the host and says so; what went wrong stands in the cause.
         cause: BaseException | None = error.__cause__
@@ -159,37 +159,6 @@ async def _open(host: str, port: int) -> trio.SocketStream:
             cause = cause.exceptions[0]
         reason = system_words(cause if isinstance(cause, OSError) else error)
     raise CannotConnect(f"cannot connect to {host} port {port}: {reason}")
-
-
-async def _authenticate(stream: trio.SocketStream, offer: bytes) -> None:
-    """Send the authentication frame and read its echo, and no byte more."""
-    echo = b""
-    with contextlib.suppress(trio.BrokenResourceError):
-        await stream.send_all(offer)
-        while len(echo) < FRAME_SIZE:
-            data = await stream.receive_some(FRAME_SIZE - len(echo))
-            if not data:
-                break
-            echo += data
-    if echo == offer:
-        return
-    if echo:
-        raise CannotConnect("what answers there is no frame chat server")
-    raise Refused(
-        "the server closed the connection without an answer: the key is wrong or the room is"
-        " full, and this protocol does not tell which"
-    )
-
-
-def frames(name: bytes, texts: Iterable[str | bytes]) -> Iterator[Frame]:
-    """The frames in which `name` says each text.
-
-    Raises FieldHoldsNul if a text holds a NUL byte.
-    """
-    for text in texts:
-        whole = _bytes(text)
-        for piece in split_text(checked(whole, len(whole), "the text")):
-            yield Frame(name, piece)
 
 
 def _bytes(text: str | bytes) -> bytes:

@@ -1,5 +1,6 @@
 """`sop-chat-client HOST PORT NAME KEY`: arguments and exit status."""
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -7,16 +8,25 @@ from collections.abc import Sequence
 import trio
 
 from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
-from sopchat.wire.frame import NAME_SIZE, FieldHoldsNul, checked
+from sopchat.wire.frame import NAME_SIZE, checked
 from sopchat_client import pipe, render
 from sopchat_client.chat import connect
-from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+from sopchat_client.errors import (
+    CannotConnect,
+    ChatError,
+    InputFailed,
+    OutputFailed,
+    Refused,
+    ServerGone,
+)
 
 _DESCRIPTION = """\
 Joins a chat room. On a terminal it edits the line being typed and shows messages above it;
 between pipes every line in is one message out, and every message in is one line out."""
 
 _EPILOG = f"""\
+A key or name that begins with - stands behind --.
+
 examples:
   sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
   uptime | sop-chat-client localhost 9000 bot key     say something and leave
@@ -25,35 +35,39 @@ examples:
 
 exit status:
   0    left: end of input, Ctrl-D, Ctrl-C while typing, or nobody reads the output
-  1    wrong use, or a line that cannot be sent (it holds a NUL byte)
+  1    wrong use, a line that cannot be sent (it holds a NUL byte), or an input or
+       output that fails
   2    cannot connect
   3    refused: wrong key or full room (the server closes for both without a word,
        so they cannot be told apart)
   4    the server went away
   130  Ctrl-C between pipes"""
 
-_STATUS: dict[type[BaseException], int] = {CannotConnect: 2, Refused: 3, ServerGone: 4}
+_STATUS: dict[type[BaseException], int] = {
+    InputFailed: 1,
+    OutputFailed: 1,
+    CannotConnect: 2,
+    Refused: 3,
+    ServerGone: 4,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     try:
         checked(options.name, NAME_SIZE, "the name")
-        key = read_key(options.key, options.key_file)
+        key = _key(options)
     except (UsageError, ValueError) as error:
         parser.error(str(error))
     status = 0
     try:
-        trio.run(_talk, options.host, options.port, options.name, key, options.json)
+        trio.run(_talk, options, key)
     except* ChatError as group:
         end = _first(group)
         status = _STATUS[type(end)]
         print(f"sop-chat-client: {end}", file=sys.stderr)
-    except* FieldHoldsNul as group:
-        status = 1
-        print(f"sop-chat-client: not sent: {_first(group)}", file=sys.stderr)
     except* BrokenPipeError:
         pass  # nobody reads the output any more, as `head` does: that is all they wanted
     except* KeyboardInterrupt:
@@ -69,23 +83,44 @@ def _parser() -> Parser:
         "name", type=os.fsencode, help=f"your name, at most {NAME_SIZE} bytes of UTF-8"
     )
     parser.add_key()
+    parser.add_argument(
+        "--protocol",
+        choices=("frame", "line", "talk"),
+        default="frame",
+        help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print messages as JSON objects")
     return parser
 
 
-async def _talk(host: str, port: int, name: bytes, key: bytes, json: bool) -> None:
-    async with connect(host, port, name, key) as chat:
-        if json:
+def _key(options: argparse.Namespace) -> bytes | None:
+    """The key, or None for a line or talk server where none is given. Raises UsageError."""
+    given = options.key is not None or options.key_file is not None or KEY_VARIABLE in os.environ
+    if options.protocol != "frame" and not given:
+        return None
+    return read_key(options.key, options.key_file)
+
+
+async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
+    host, port = options.host, options.port
+    async with connect(host, port, options.name, key, options.protocol) as chat:
+        if options.json:
             await pipe.talk(chat, render.as_json)
-        elif not (os.isatty(0) and os.isatty(1)):
+        elif not _on_terminal():
             await pipe.talk(chat, render.as_line)
         else:
             # Imported here: between pipes nobody waits for it.
             from sopchat_client import prompt
 
-            plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-            line = render.as_line if plain else render.as_coloured_line
+            line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
             await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n")
+
+
+def _on_terminal() -> bool:
+    """Whether somebody sits there, at a terminal that can redraw a line."""
+    streams = (sys.stdin, sys.stdout)
+    people = all(stream is not None and stream.isatty() for stream in streams)
+    return people and os.environ.get("TERM") != "dumb"
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

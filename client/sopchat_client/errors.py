@@ -3,7 +3,9 @@
 ChatError
 ├── CannotConnect   nobody listens there, or the network says no
 ├── Refused         closed instead of echoing: the key, or a full room
-└── ServerGone      the connection ended while it was in use
+├── ServerGone      the connection ended while it was in use
+    ├── InputFailed     what was to be said cannot be read, or not be said
+    └── OutputFailed    what arrives cannot be written any more
 """
 
 
@@ -21,6 +23,14 @@ class Refused(ChatError):
     The frame protocol closes without a byte both for a wrong key and for a full room, so
     nobody can tell which of the two it was.
     """
+
+
+class InputFailed(ChatError):
+    """Standard input cannot be read, or holds what cannot be said."""
+
+
+class OutputFailed(ChatError):
+    """Standard output does not take what arrives: a full disk, say."""
 
 
 class ServerGone(ChatError):

@@ -1,11 +1,15 @@
 """The client between pipes: one line in is one message out, one message in is one line out."""
 
 import os
+import select
+import sys
 
 import attrs
 import trio
 
-from sopchat_client.chat import LEAVE_TIMEOUT, Chat
+from sopchat.arguments import system_words
+from sopchat_client.chat import Chat
+from sopchat_client.errors import InputFailed, OutputFailed
 from sopchat_client.render import Render
 
 _READ_SIZE = 64 * 1024
@@ -16,10 +20,13 @@ _STDIN, _STDOUT = 0, 1
 async def talk(chat: Chat, render: Render) -> None:
     """Send standard input's lines and print what arrives until standard input ends.
 
-    Raises ServerGone, and BrokenPipeError if nobody reads standard output any more.
+    Raises ServerGone, InputFailed, OutputFailed; BrokenPipeError if nobody reads standard output
+    any more.
     """
+    if sys.stdout is None:  # its number may be a socket's by now
+        raise OutputFailed("standard output is closed")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_send_lines, chat, nursery.cancel_scope)
+        nursery.start_soon(_send_lines, chat)
         while messages := await chat.receive():
             lines = "".join(map(render, messages)).encode("utf-8", "backslashreplace")
             # In a thread: whoever reads our output may take its time, and sending goes on.
@@ -27,14 +34,22 @@ async def talk(chat: Chat, render: Render) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def _send_lines(chat: Chat, scope: trio.CancelScope) -> None:
+async def _send_lines(chat: Chat) -> None:
     """Send until standard input ends, then leave; the server's close ends the chat."""
-    lines = _Lines()
-    while data := await _read_input():
-        await chat.send(*lines.feed(data))
-    await chat.send(*lines.end())
+    lines, sent = _Lines(), 0
+    while True:
+        data = await _read_input()
+        texts = lines.feed(data) if data else lines.end()
+        # A line that cannot be said stops here, and all before it have been sent.
+        good = next((place for place, text in enumerate(texts) if b"\0" in text), len(texts))
+        await chat.send(*texts[:good])
+        sent += good
+        if good < len(texts):
+            await chat.leave()
+            raise InputFailed(f"line {sent + 1} is not sent, nor any after it: it holds a NUL byte")
+        if not data:
+            break
     await chat.leave()
-    scope.deadline = trio.current_time() + LEAVE_TIMEOUT
 
 
 async def _read_input() -> bytes:
@@ -43,7 +58,9 @@ async def _read_input() -> bytes:
     In a thread, because it may be anything; by the descriptor, because a read that is abandoned
     in Python's own buffer would hold a lock that the interpreter wants at its end.
     """
-    return await trio.to_thread.run_sync(os.read, _STDIN, _READ_SIZE, abandon_on_cancel=True)
+    if sys.stdin is None:  # closed: its number may be a socket's by now
+        return b""
+    return await trio.to_thread.run_sync(_read, abandon_on_cancel=True)
 
 
 @attrs.define
@@ -67,7 +84,24 @@ class _Lines:
         return [bytes(self._rest)] if self._rest else []
 
 
+def _read() -> bytes:
+    while True:
+        try:
+            return os.read(_STDIN, _READ_SIZE)
+        except BlockingIOError:  # somebody who shares the input made it non-blocking
+            select.select([_STDIN], [], [])
+        except OSError as error:
+            raise InputFailed(f"cannot read the input: {system_words(error)}") from None
+
+
 def _write_all(data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(_STDOUT, rest) :]
+        try:
+            rest = rest[os.write(_STDOUT, rest) :]
+        except BlockingIOError:
+            select.select([], [_STDOUT], [])
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputFailed(f"cannot write the messages: {system_words(error)}") from None

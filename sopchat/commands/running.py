@@ -24,14 +24,18 @@ def run_until_signal(
     """
 
     async def run() -> None:
-        async with console.running(), trio.open_nursery() as nursery:
-            await nursery.start(_cancel_on_signal, nursery.cancel_scope)
-            await program(*arguments)
+        async with trio.open_nursery() as nursery:
+            scope = trio.CancelScope()
+            await nursery.start(_cancel_on_signal, scope)
+            async with console.running():
+                with scope:
+                    await program(*arguments)
             nursery.cancel_scope.cancel()
 
     try:
         trio.run(run)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # nothing is left to be interrupted
     except* KeyboardInterrupt:
         pass  # it came just before or after the time of the signal receiver
     return 0

@@ -27,6 +27,8 @@ example:
   sop-chat 9000 key                          the room
   sop-chat-client localhost 9000 ann key     joins it, in another terminal
 
+A key that begins with - stands behind --.
+
 Ctrl-C ends the room with status 0. Wrong use, an unreadable key file and a port
 that is taken or forbidden end with status 1. Colours are used on a terminal only,
 and not where NO_COLOR is set."""
@@ -35,7 +37,7 @@ and not where NO_COLOR is set."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     try:
         key = read_key(options.key, options.key_file)
     except UsageError as error:
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for port in filter(None, (options.port, options.line, options.talk)):
         try:
             listeners[port] = open_listeners(port, options.host)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             where = f"port {port}" + (f" of {options.host}" if options.host else "")
             print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
             return 1

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="a line for every connection, departure, resend and /who:",
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     try:
         listeners = open_listeners(options.port)
     except OSError as error:

@@ -79,11 +79,18 @@ class TalkDoorway:
         """The message that `data` is, or the answer to it."""
         if not data:
             return None
-        name, text = talk.parse(data)
-        self.name = name or self.name
-        if talk.asks_who(text):
-            return Chunk(b"", b"", talk.who(self._door.roster()))
-        return Chunk(encode_texts(self.name, text.split(b"\n")), data)
+        frames, raw, reply = [], [], b""
+        # Messages that were sent apart may come in one read; a client that ends them with a
+        # newline, as ours does, is understood all the same.
+        for line in data.splitlines(keepends=True):
+            name, text = talk.parse(line)
+            self.name = name or self.name
+            if talk.asks_who(text):
+                reply = talk.who(self._door.roster())
+            else:
+                frames.append(encode_texts(self.name, [text]))
+                raw.append(line)
+        return Chunk(b"".join(frames), b"".join(raw), reply)
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -75,7 +75,15 @@ def _open_listener(family: int, host: str, port: int) -> socket.socket:
         ("TCP_KEEPCNT", limits.KEEPALIVE_PROBES),
     ):
         listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    # Keepalives are not sent while data is unconfirmed: then this is what notices (milliseconds).
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        silence = limits.KEEPALIVE_IDLE + limits.KEEPALIVE_PROBES * limits.KEEPALIVE_INTERVAL
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence * 1000)
     return listener
+
+
+# Closing does not linger: the system drops what it has not sent, and resets the connection.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 async def accept(
@@ -174,8 +182,10 @@ class SocketConnection:
             return 0  # no such request here: a slow reader cannot be told from a stuck one
         return int(size)
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
         """Close the socket; what waits on it is woken."""
         if self._socket.fileno() != -1:
+            if reset:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()

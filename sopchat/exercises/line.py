@@ -122,9 +122,9 @@ class TracedConnection:
         """Bytes taken that the client's side has not confirmed."""
         return self._inner.unacknowledged()
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
         """Close, and tell it once."""
         if not self._closed:
             self._closed = True
             self._trace.removed(self._descriptor)
-            self._inner.close()
+            self._inner.close(reset=reset)

@@ -20,7 +20,7 @@ async def serve(listeners: Sequence[socket.socket], key: bytes, console: Console
     try:
         await _hear(connection, key, console)
     except OSError as error:
-        console.departed(connection.peer, Departure.from_error(error))
+        console.turned_away(connection.peer, Departure.from_error(error))
     finally:
         connection.close()
 

@@ -9,7 +9,7 @@ import trio
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.doors.frame import FrameDoor, FrameDoorway
-from sopchat.doors.tcp import accept_first
+from sopchat.doors.tcp import accept
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
@@ -22,14 +22,19 @@ async def serve(
     """Relay between the clients of the listeners until cancelled."""
     room = Room(limits.max_clients, watchers=[console])
     door = FrameDoor()
-    console.listening(listeners[0].getsockname()[1])
-    async with trio.open_nursery() as nursery:
+
+    async def accept_all(listener: socket.socket) -> None:
         while True:
-            connection = await accept_first(listeners, console.exhausted)
+            connection = await accept(listener, console.exhausted)
             if room.full:
                 connection.close()
             else:
                 nursery.start_soon(_talk, connection, door, room, key, console, limits)
+
+    console.listening(listeners[0].getsockname()[1])
+    async with trio.open_nursery() as nursery:
+        for listener in listeners:
+            nursery.start_soon(accept_all, listener)
 
 
 async def _talk(
@@ -55,10 +60,16 @@ async def _talk(
         outbox.put(offer.welcome)
         room.join(member)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(outbox.run)
+            nursery.start_soon(_send, outbox, nursery.cancel_scope)
             with contextlib.suppress(OSError):
                 while data := await connection.receive(doorway.most):
                     if chunk := doorway.feed(data):
                         room.broadcast(member, chunk)
                     await room.pressure.relief()
             nursery.cancel_scope.cancel()
+
+
+async def _send(outbox: Outbox, scope: trio.CancelScope) -> None:
+    """Send until that fails: then nothing more can be said, and the connection is closed."""
+    await outbox.run()
+    scope.cancel()

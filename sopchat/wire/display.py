@@ -60,19 +60,25 @@ def as_lines(frames: bytes, start: Callable[[bytes], str], end: str = "\n") -> s
 
 def escape(text: str) -> str:
     r"""`text` with everything unsafe as `\n`, `\x1b`, `\u202e`."""
-    if text.isprintable():
-        return text
-    return "".join(map(_escape_character, text))
+    return text if text.isprintable() else text.translate(_ESCAPES)
 
 
-def _escape_character(character: str) -> str:
-    if (
-        character.isprintable()
-        or character in _JOINERS
-        or unicodedata.category(character) == "Zs"  # no-break, ideographic and other spaces
-    ):
+class _Escapes(dict[int, str]):
+    """How each character is shown, found out when it first comes: at most one entry each."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if not (
+            character.isprintable()
+            or character in _JOINERS
+            or unicodedata.category(character) == "Zs"  # no-break, ideographic and other spaces
+        ):
+            character = character.encode("unicode_escape").decode("ascii")
+        self[code] = character
         return character
-    return character.encode("unicode_escape").decode("ascii")
+
+
+_ESCAPES = _Escapes()
 
 
 def coloured(name: str) -> str:

@@ -28,6 +28,11 @@ def parse(message: bytes) -> tuple[bytes | None, bytes]:
     return name, text.rstrip(b"\r\n")
 
 
+def says(name: bytes, text: bytes) -> bytes:
+    """A message as a client sends it."""
+    return name + _SAYS + text
+
+
 def asks_who(text: bytes) -> bool:
     """Whether a text is the question who is there."""
     return text.strip() == _WHO

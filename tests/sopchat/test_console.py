@@ -52,7 +52,7 @@ async def test_a_connections_life_is_shown_line_by_line(pipe: tuple[int, int]) -
     console.relayed(ann, frame("ann", "hello") + frame("ann", "you"))
     room.leave(ann, Departure(Reason.CLOSED))
     console.left(room, ann, Departure(Reason.CLOSED, half=3))
-    console.departed("192.0.2.1:6", Departure(Reason.WRONG_KEY))
+    console.turned_away("192.0.2.1:6", Departure(Reason.WRONG_KEY))
     console.closing()
     assert (await shown(console, pipe)).splitlines() == [
         "listening on port 9000, Ctrl-C ends",

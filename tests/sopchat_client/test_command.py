@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -10,7 +11,16 @@ import pytest
 
 from tests.support.clients import Client
 from tests.support.frames import frame
-from tests.support.programs import SOP_CHAT_CLIENT, Program, Server, reserved_port
+from tests.support.programs import (
+    BIN,
+    SOP_CHAT,
+    SOP_CHAT_CLIENT,
+    Program,
+    Server,
+    eventually,
+    reserved_port,
+    wait_until_listening,
+)
 
 
 def client(server: Server, name: str = "bot", *options: str, key: str = "key") -> Program:
@@ -125,13 +135,129 @@ def test_wrong_use_has_status_1(arguments: list[str], said: str) -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-def test_a_line_that_cannot_be_sent_is_told_and_has_status_1() -> None:
-    with Server() as server:
-        done = run("localhost", str(server.port), "bot", "key", stdin=b"fine\na\0b\n")
+def test_a_line_that_cannot_be_sent_is_told_and_those_before_it_are_sent() -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        stdin = b"one\ntwo\na\0b\nfour\n"
+        done = run("localhost", str(server.port), "bot", "key", stdin=stdin)
         assert done.returncode == 1
         assert done.stderr == (
-            b"sop-chat-client: not sent: the text holds a NUL byte, which would end it early\n"
+            b"sop-chat-client: line 3 is not sent, nor any after it: it holds a NUL byte\n"
         )
+        assert ann.receive_many(2) == [frame("bot", "one"), frame("bot", "two")]
+        server.wait_for("bot left")
+        assert "four" not in server.stdout
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        ("<&-", 0, ""),
+        (">&- </dev/zero", 1, "sop-chat-client: standard output is closed\n"),
+        (
+            ">/dev/full </dev/tty0",
+            1,
+            "sop-chat-client: cannot write the messages: No space left on device\n",
+        ),
+    ],
+)
+def test_streams_that_are_closed_or_fail_are_told_in_one_line(
+    redirection: str, status: int, said: str
+) -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        command = f'exec "{SOP_CHAT_CLIENT}" localhost {server.port} bot key {redirection}'
+        command = command.replace("</dev/tty0", "")  # standard input stays open and says nothing
+        with Program("/bin/sh", "-c", command, stdin=subprocess.PIPE) as bot:
+            server.wait_for("bot joined")
+            if "full" in redirection:
+                ann.send(frame("ann", "for a full disk"))
+            assert bot.wait() == status
+            assert bot.stderr == said
+
+
+def test_a_host_name_that_is_none_is_told() -> None:
+    done = run("a..b", "9000", "ann", "key")
+    said = b"sop-chat-client: cannot connect to a..b port 9000: that is no host name\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
+def test_options_may_stand_between_the_arguments() -> None:
+    with Server() as server:
+        done = run("localhost", str(server.port), "--json", "bot", "key")
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
+    with reserved_port() as port:
+        for command in (
+            [SOP_CHAT_CLIENT, "192.0.2.1", "9", "ann", "key"],
+            [SOP_CHAT, str(port), "k"],
+        ):
+            with Program(*command) as program:
+                eventually(
+                    lambda pid=program.process.pid: handles_interrupt(pid),  # type: ignore[misc]
+                    "the entry point has not begun",
+                )
+                program.interrupt()
+                assert program.wait() in (0, 130, -signal.SIGINT)
+                assert program.stderr == ""
+
+
+def handles_interrupt(pid: int) -> bool:
+    """Whether a Python process has its own handler no longer: its entry point has begun."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return not int(line.split()[1], 16) & 1 << signal.SIGINT - 1
+    return False
+
+
+@pytest.mark.parametrize("protocol", ["line", "talk"])
+def test_it_speaks_the_other_protocols_through_their_doors(protocol: str) -> None:
+    with (
+        reserved_port() as other,
+        Server(f"--{protocol}", str(other)) as server,
+        Client.join(server.port, "ann") as ann,
+    ):
+        command = (SOP_CHAT_CLIENT, "--protocol", protocol, "localhost", str(other), "bot", "key")
+        with Program(*command, stdin=subprocess.PIPE) as bot:
+            server.wait_for("bot joined")
+            bot.write(b"one\ntwo\n")
+            assert ann.receive_many(2) == [frame("bot", "one"), frame("bot", "two")]
+            ann.send(frame("ann", "hello"))
+            bot.wait_for("ann: hello\n")
+            bot.end_input()
+            assert bot.wait() == 0
+        wrong = run("--protocol", protocol, "localhost", str(other), "bot", "wrong", stdin=b"")
+        if protocol == "line":
+            assert wrong.returncode == 3
+            assert wrong.stderr.endswith(b"wrong key.\n")
+        else:
+            assert b"You are disconnected: wrong key." in wrong.stdout
+
+
+@pytest.mark.parametrize(("protocol", "arguments"), [("line", ["{}"]), ("talk", ["-p", "{}"])])
+def test_it_speaks_with_the_bare_servers_of_the_sister_exercises(
+    protocol: str, arguments: list[str]
+) -> None:
+    program = {"line": "chat-server", "talk": "talk-server"}[protocol]
+    with (
+        reserved_port() as port,
+        Program(str(BIN / program), *[argument.format(port) for argument in arguments]) as server,
+    ):
+        wait_until_listening(port)
+        command = (SOP_CHAT_CLIENT, "--protocol", protocol, "localhost", str(port))
+        with (
+            Program(*command, "ann", stdin=subprocess.PIPE) as ann,
+            Program(*command, "bob", stdin=subprocess.PIPE) as bob,
+        ):
+            said = "hello" if protocol == "line" else "ann: hello"
+            while said not in bob.stdout:  # until both have been let in
+                ann.write(b"hello\n")
+                bob.wait_for("hello", times=0)
+            for program_ in (ann, bob):
+                program_.end_input()
+                assert program_.wait() == 0
+        server.interrupt()
+        assert server.wait() == 0
 
 
 def test_where_nobody_listens_the_status_is_2() -> None:

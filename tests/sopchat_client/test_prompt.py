@@ -132,3 +132,43 @@ def test_names_have_colours_unless_they_are_unwanted(
         bob.send(frame("bob", "hello"))
         terminal.wait_for_line("bob: hello")
         assert (b"mbob\x1b[0m" in terminal.raw) == coloured
+
+
+@pytest.mark.parametrize(
+    "keys", ["\x1b[31m", "\x1b[M!!!", "\x1b[<0;1;1M", "\x1b[200~\x1b[31m\x1b[201~"]
+)
+def test_keys_that_look_like_a_mouse_or_a_colour_do_no_harm(
+    server: Server, terminal: TerminalProgram, keys: str
+) -> None:
+    with Client.join(server.port, "bob") as bob:
+        terminal.press(keys)
+        terminal.press("\x15hello\r")
+        assert bob.receive() == frame("ann", "hello")
+        assert b"Traceback" not in terminal.raw
+        assert b"Unhandled" not in terminal.raw
+
+
+def test_leaving_right_behind_a_line_sends_it_and_leaves(server: Server) -> None:
+    command = (SOP_CHAT_CLIENT, "localhost", str(server.port), "ann", "key")
+    with Client.join(server.port, "bob") as bob:
+        for number in range(5):
+            with TerminalProgram(*command) as terminal:
+                terminal.wait_for_line("ann>")
+                terminal.press(f"line {number}\r\x04")
+                assert terminal.wait() == 0
+                assert bob.receive() == frame("ann", f"line {number}")
+
+
+def test_what_is_typed_while_messages_are_drawn_is_never_echoed_beside_the_line(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    with Client.join(server.port, "bob") as bob:
+        for number in range(15):
+            terminal.press("ha")
+            bob.send(frame("bob", f"message {number}"))
+            terminal.press("lf\r")
+            assert bob.receive() == frame("ann", "half")
+        terminal.wait_for_line("bob: message 14")
+        terminal.wait_for_line("ann>")
+        lines = set(terminal.screen[-20:])
+        assert lines <= {"ann>", "ann> half", *[f"bob: message {number}" for number in range(15)]}

@@ -21,6 +21,7 @@ class PlayedConnection:
         self.unconfirmed = 0
         self.error: OSError | None = None
         self.closed = False
+        self.reset = False
         self.writes = 0
         self.incoming: deque[bytes | OSError] = deque()
         self._changed = trio.lowlevel.ParkingLot()
@@ -84,5 +85,6 @@ class PlayedConnection:
     def unacknowledged(self) -> int:
         return self.unconfirmed
 
-    def close(self) -> None:
+    def close(self, *, reset: bool = False) -> None:
         self.closed = True
+        self.reset = reset

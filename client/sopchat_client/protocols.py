@@ -1,0 +1,179 @@
+"""What the client says and understands in each of the three protocols.
+
+A protocol object belongs to one connection: it joins, encodes what is said, and makes messages of
+what arrives.
+"""
+
+import contextlib
+from collections.abc import Iterable
+from typing import Protocol
+
+import attrs
+import trio
+
+from sopchat.wire import talk
+from sopchat.wire.frame import (
+    FRAME_SIZE,
+    NAME_SIZE,
+    TEXT_SIZE,
+    Frame,
+    FrameBuffer,
+    checked,
+    encode_texts,
+)
+from sopchat.wire.line import LineBuffer, lines
+from sopchat_client.errors import CannotConnect, Refused
+
+
+@attrs.frozen
+class Message:
+    """What a member said."""
+
+    # Empty where the protocol does not say it, as between two line clients.
+    name: str
+    text: str
+    # As it came, for who wants the very bytes: a frame, a line, or what one read took.
+    raw: bytes = attrs.field(repr=False)
+
+    @classmethod
+    def from_bytes(cls, name: bytes, text: bytes, raw: bytes) -> "Message":
+        r"""The message in these bytes; what is not UTF-8 reads `\xNN`."""
+        return cls(
+            name.decode("utf-8", "backslashreplace"), text.decode("utf-8", "backslashreplace"), raw
+        )
+
+
+class ChatProtocol(Protocol):
+    """One connection's side of a protocol."""
+
+    async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
+        """Become a member. Raises CannotConnect, Refused, trio.BrokenResourceError."""
+
+    def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
+        """What is sent so that `name` says each text."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes."""
+
+
+@attrs.define
+class FrameProtocol:
+    """docs/frame-protocol.md."""
+
+    _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
+
+    async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
+        """Send the authentication frame and read its echo, and no byte more."""
+        offer = Frame(
+            checked(name, NAME_SIZE, "the name"), checked(key or b"", TEXT_SIZE, "the key")
+        ).encode()
+        echo = b""
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(offer)
+            while len(echo) < FRAME_SIZE:
+                data = await stream.receive_some(FRAME_SIZE - len(echo))
+                if not data:
+                    break
+                echo += data
+        if not echo:
+            raise Refused(
+                "the server closed the connection without an answer: the key is wrong or the room"
+                " is full, and this protocol does not tell which"
+            )
+        if echo != offer:
+            raise CannotConnect("what answers there is no frame chat server")
+
+    def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
+        """Frames; a text over 448 bytes takes several, cut between characters."""
+        return encode_texts(name, texts)
+
+    def feed(self, data: bytes) -> list[Message]:
+        """A message for each frame."""
+        chunk = self._buffer.feed(data)
+        messages = []
+        for place in range(0, len(chunk), FRAME_SIZE):
+            raw = chunk[place : place + FRAME_SIZE]
+            frame = Frame.decode(raw)
+            messages.append(Message(frame.name_str, frame.text_str, raw))
+        return messages
+
+
+@attrs.define
+class LineProtocol:
+    """docs/line-protocol.md: with a key a door of the room, without one a bare relay."""
+
+    _buffer: LineBuffer = attrs.field(factory=LineBuffer, init=False)
+
+    async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
+        """Answer the two questions, if there is a key."""
+        if key is None:
+            return
+        told = b""
+        with contextlib.suppress(trio.BrokenResourceError):
+            await stream.send_all(name + b"\r\n" + key + b"\r\n")
+            # A byte at a time: what comes behind the welcome is a message.
+            while not told.endswith(b"Welcome.\r\n") and (data := await stream.receive_some(1)):
+                told += data
+        if not told.endswith(b"Welcome.\r\n"):
+            reason = told.rpartition(b": ")[2].strip().decode("utf-8", "backslashreplace")
+            raise Refused(f"the server closed the connection: {reason or 'it did not say why'}")
+
+    def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
+        """A line for each text; the server knows the name."""
+        return b"".join(text + b"\r\n" for text in texts)
+
+    def feed(self, data: bytes) -> list[Message]:
+        """A message for each line; `name: ` stands before what other doors' members say."""
+        messages = []
+        for line in lines(self._buffer.feed(data)):
+            name, colon, text = line.partition(b": ")
+            messages.append(
+                Message.from_bytes(name, text, line)
+                if colon
+                else Message.from_bytes(b"", line, line)
+            )
+        return messages
+
+
+@attrs.define
+class TalkProtocol:
+    """docs/talk-protocol.md: with a key a door of the room, without one the course's server."""
+
+    async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
+        """Wait for the greeting, then say the key, if there is one.
+
+        The protocol has no answer to that: a wrong key ends the chat a moment later.
+        """
+        greeting = b""
+        with contextlib.suppress(trio.BrokenResourceError):
+            while len(greeting) < len(talk.GREETING):
+                data = await stream.receive_some(len(talk.GREETING) - len(greeting))
+                if not data:
+                    break
+                greeting += data
+        if greeting.startswith(b"You are"):
+            raise Refused("the server closed the connection: the room is full")
+        if greeting != talk.GREETING:
+            raise CannotConnect("what answers there is no talk server")
+        if key is not None:
+            await stream.send_all(self.encode(name, [key]))
+
+    def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
+        """The name before each text. A line each, so that two in one read stay two."""
+        return b"".join(talk.says(name, text) + b"\n" for text in texts)
+
+    def feed(self, data: bytes) -> list[Message]:
+        """A message for each line of what one read took."""
+        messages = []
+        for line in data.split(b"\n"):
+            if line:
+                name, text = talk.parse(line)
+                messages.append(Message.from_bytes(name or b"", text, line))
+        return messages
+
+
+PROTOCOLS: dict[str, type[FrameProtocol] | type[LineProtocol] | type[TalkProtocol]] = {
+    "frame": FrameProtocol,
+    "line": LineProtocol,
+    "talk": TalkProtocol,
+}
