@@ -12,7 +12,7 @@ CONSOLE_INTERVAL = 0.02
 
 # Frames kept before they are formatted for the console together (bytes): enough to share the
 # cost among many, and formatted within some milliseconds.
-CONSOLE_BATCH = 512 * 1024
+CONSOLE_BATCH = 128 * 1024
 
 # Text that waits for a console that does not take it (bytes). Beyond it, lines are counted
 # instead of kept.

@@ -6,6 +6,8 @@ that Unicode has not assigned. What people write is left alone: spaces of any sc
 joiners inside emoji.
 """
 
+import codecs
+import re
 import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
@@ -29,7 +31,25 @@ def printable(data: bytes) -> str:
 
     Bytes that are not UTF-8 are shown as `\xNN`.
     """
-    return escape(data.decode("utf-8", "backslashreplace"))
+    return escape(data.decode("utf-8", _ESCAPE_RUNS))
+
+
+# Bytes that are in no UTF-8 character, whatever stands around them.
+_NO_CHARACTER = re.compile(rb"(?:[\x80-\xc1\xf5-\xff]|[\xc2-\xf4](?![\x80-\xbf]))+")
+
+_ESCAPE_RUNS = "sopchat.escape_runs"
+
+
+def _escape_run(error: UnicodeError) -> tuple[str, int]:
+    """What "backslashreplace" does, for a whole run of bytes in one call."""
+    assert isinstance(error, UnicodeDecodeError)
+    run = _NO_CHARACTER.match(error.object, error.start)
+    end = max(error.end, run.end() if run else 0)
+    escaped = error.object[error.start : end].decode("latin-1").encode("unicode_escape")
+    return escaped.decode("ascii"), end
+
+
+codecs.register_error(_ESCAPE_RUNS, _escape_run)
 
 
 def printable_lines(texts: Sequence[bytes]) -> str:
@@ -60,7 +80,11 @@ def as_lines(frames: bytes, start: Callable[[bytes], str], end: str = "\n") -> s
 
 def escape(text: str) -> str:
     r"""`text` with everything unsafe as `\n`, `\x1b`, `\u202e`."""
-    return text if text.isprintable() else text.translate(_ESCAPES)
+    if text.isprintable():
+        return text
+    if text.isascii():  # the same in two calls: a flood of control characters costs little
+        return text.encode("unicode_escape").decode("ascii").replace("\\\\", "\\")
+    return text.translate(_ESCAPES)
 
 
 class _Escapes(dict[int, str]):

@@ -1,6 +1,8 @@
 """The server in this process, on real sockets."""
 
+import os
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,7 +15,11 @@ from sopchat.doors import Door
 from sopchat.doors.frame import FrameDoor
 from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
+from sopchat.outbox import Outbox
+from sopchat.pressure import Pressure
+from sopchat.room import Member
 from sopchat.server import Server
+from tests.support.connection import PlayedConnection
 from tests.support.frames import FRAME, cut, frame, frames
 
 # Far beyond what anything here takes (seconds).
@@ -98,7 +104,7 @@ async def test_it_ends_when_cancelled_and_closes_every_connection() -> None:
 
 @pytest.mark.sentence("E1", "E2")
 async def test_a_full_room_closes_a_new_connection_at_once_without_a_byte() -> None:
-    async with serving() as house:
+    async with serving(auth_timeout=1000) as house:
         members = [await house.join(name) for name in ("a", "b", "c", "d")]
         fifth = await house.connect()
         assert await rest(fifth) == b""
@@ -114,7 +120,58 @@ async def test_max_clients_sets_how_many_members_there_are() -> None:
         assert await rest(await house.connect()) == b""
 
 
-@pytest.mark.sentence("E3", "E5", "E6")
+@pytest.mark.sentence("E5")
+async def test_the_oldest_silent_connections_make_room_for_newer_ones() -> None:
+    async with serving(auth_timeout=1000, max_pending=20) as house:
+        silent = [await house.connect() for _ in range(30)]
+        for stream in silent[:10]:
+            assert await rest(stream) == b""
+        await silent[10].send_all(frame("ann", "key"))
+        assert await receive(silent[10], 1) == [frame("ann", "key")]
+
+
+async def test_a_member_cut_as_too_slow_is_reset_and_what_it_had_sent_is_relayed() -> None:
+    """While the others wait for it nothing it sends is read; it is not lost for that."""
+    async with serving(stall_timeout=0.5) as house:
+        sender, reader = await house.join("sender"), await house.join("reader")
+        stuck = await house.join("stuck")
+        received = bytearray()
+
+        async def collect() -> None:
+            while b"last words" not in received:
+                received.extend(await reader.receive_some(2**20))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(collect)
+            nursery.start_soon(sender.send_all, b"".join(frames("sender", 40_000)))
+            await until(lambda: bool(house.server.room.pressure))
+            await stuck.send_all(frame("stuck", "last words"))
+        with pytest.raises(trio.BrokenResourceError, match="reset"):
+            while await stuck.receive_some(2**20):
+                pass
+
+
+async def test_a_flood_that_is_costly_to_show_does_not_stop_the_others() -> None:
+    """Text that must be escaped, every byte of it, beside text that must not."""
+    times: dict[bytes, float] = {}
+    read_end, write_end = os.pipe()
+    for text in (b"x", b"\x01", b"\xff", b"\xc3"):
+        console = Console(write_end)
+        outbox = Outbox(PlayedConnection(), Pressure(), Limits())
+        sender = Member(b"eve", "peer", FrameDoor(), outbox)
+        chunk = frame("eve", text * 448) * 128
+        start = time.perf_counter()
+        for _ in range(80):
+            console.relayed(sender, chunk)
+        times[text] = time.perf_counter() - start
+    os.close(read_end)
+    os.close(write_end)
+    assert times[b"\x01"] < 40 * times[b"x"]
+    assert times[b"\xff"] < 40 * times[b"x"]
+    assert times[b"\xc3"] < 40 * times[b"x"]
+
+
+@pytest.mark.sentence("E3", "E6")
 async def test_silent_connections_take_no_place_and_are_closed_in_time() -> None:
     async with serving(auth_timeout=0.5, max_pending=20) as house:
         silent = [await house.connect() for _ in range(30)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sopchat.limits import Limits
 from tests.support.clients import Client
 from tests.support.frames import frame
 from tests.support.programs import (
@@ -116,6 +117,74 @@ def test_a_signal_ends_it_with_status_0_and_says_so(number: signal.Signals) -> N
         assert server.wait() == 0
         assert server.stdout.endswith("closing\n")
         assert server.stderr == ""
+
+
+@pytest.mark.sentence("E5", "E6")
+def test_the_options_for_connections_without_authentication_are_heeded() -> None:
+    with (
+        Server("--max-pending", "2", "--auth-timeout", "1000") as server,
+        Client(server.port) as oldest,
+        Client(server.port),
+        Client(server.port),
+    ):
+        assert oldest.rest() == b""
+        server.wait_for("had not authenticated and made room for a newer connection")
+    with Server("--auth-timeout", "0.2") as server, Client(server.port) as silent:
+        assert silent.rest() == b""
+        server.wait_for("did not authenticate in time")
+
+
+@pytest.mark.sentence("E1", "E5", "E6")
+def test_the_defaults_are_those_of_the_contract() -> None:
+    limits = Limits()
+    assert (limits.max_clients, limits.max_pending, limits.auth_timeout) == (4, 64, 10)
+    assert (limits.stall_timeout, limits.over_mark_timeout) == (5, 30)
+
+
+def test_a_full_disk_is_complained_of_once_and_the_room_goes_on() -> None:
+    with reserved_port() as port:
+        command = f'exec "{SOP_CHAT}" {port} key >/dev/full'
+        with Program("/bin/sh", "-c", command) as program:
+            wait_until_listening(port)
+            with Client.join(port, "ann") as ann, Client.join(port, "bob") as bob:
+                ann.send(frame("ann", "hello"))
+                assert bob.receive() == frame("ann", "hello")
+            program.interrupt()
+            assert program.wait() == 0
+            said = "No space left on device: lines are not shown until that has passed"
+            assert program.stderr == f"sop-chat: {said}\n"
+
+
+@pytest.mark.parametrize("host", ["a..b", "h" * 70, "\udcff"])
+def test_a_host_name_that_is_none_is_told_in_one_line(host: str) -> None:
+    done = run("9000", "key", "--host", host)
+    assert done.returncode == 1
+    assert done.stderr.endswith(": that is no host name\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_may_stand_between_the_arguments() -> None:
+    with reserved_port() as port, Program(SOP_CHAT, str(port), "--quiet", "key") as program:
+        program.wait_for("listening")
+        program.interrupt()
+        assert program.wait() == 0
+
+
+def test_a_second_signal_while_it_ends_changes_nothing() -> None:
+    reading, writing = os.pipe()
+    with Server(stdout=writing) as server:
+        wait_until_listening(server.port)
+        with Client.join(server.port, "ann") as ann, Client.join(server.port, "bob") as bob:
+            for _ in range(100):  # more than the pipe holds: the end waits for it a moment
+                ann.send(*[frame("ann", "x" * 400)] * 100)
+                bob.receive_many(100)
+            server.interrupt()
+            assert ann.rest() == b""
+            server.process.send_signal(signal.SIGTERM)
+            server.interrupt()
+            assert server.wait() == 0
+    os.close(reading)
+    os.close(writing)
 
 
 def test_quiet_shows_no_messages_and_hide_keys_no_keys() -> None:

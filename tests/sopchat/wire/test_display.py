@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sopchat.wire.display import coloured, printable, printable_lines
+from sopchat.wire.display import coloured, escape, printable, printable_lines
 
 
 @given(st.binary())
@@ -34,6 +34,15 @@ def test_whatever_bytes_are_shown_drive_no_terminal_and_forge_no_line(data: byte
 )
 def test_orders_are_escaped_and_what_people_write_is_not(data: bytes, shown: str) -> None:
     assert printable(data) == shown
+
+
+@given(
+    st.binary()
+    | st.lists(st.sampled_from([b"a", b"\xc3", b"\xbc", b"\xe2", b"\x80"])).map(b"".join)
+)
+def test_bytes_that_are_not_utf8_are_escaped_one_by_one(data: bytes) -> None:
+    expected = escape(data.decode("utf-8", "backslashreplace"))
+    assert printable(data) == expected
 
 
 @given(st.lists(st.binary() | st.text().map(str.encode), min_size=1))
