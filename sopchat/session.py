@@ -152,14 +152,15 @@ class Session:
     async def _read(self, member: Member) -> Departure:
         """Relay what the member sends, one chunk a read, until its stream ends or breaks."""
         pressure, doorway = self._room.pressure, self._doorway
+        holds_back, receive = doorway.patience < math.inf, self._connection.receive
         try:
             while True:
                 if pressure:
                     await pressure.relief()
-                if doorway.half and doorway.patience < math.inf:
+                if holds_back and doorway.half:
                     data = await self._receive_in_time(member)
                 else:
-                    data = await self._connection.receive(doorway.most)
+                    data = await receive(doorway.most)
                 if not data:
                     return Departure(Reason.CLOSED)
                 self._relay(member, doorway.feed(data))

@@ -97,22 +97,18 @@ class FrameBuffer:
     A chunk is one bytes object of n x 512 bytes: the relay never makes an object per frame.
     """
 
-    _half: bytes = attrs.field(default=b"", init=False)
-
-    @property
-    def half(self) -> int:
-        """Bytes held back because their frame is not whole yet, 0 to 511."""
-        return len(self._half)
+    _held: bytes = attrs.field(default=b"", init=False)
+    # Bytes held back because their frame is not whole yet, 0 to 511.
+    half: int = attrs.field(default=0, init=False)
 
     def feed(self, data: bytes) -> bytes:
         """Take what was read, give the chunk of frames it completes, which may be empty."""
-        if self._half:
-            data = self._half + data
-        half = len(data) % FRAME_SIZE
+        if self.half:
+            data = self._held + data
+        self.half = half = len(data) % FRAME_SIZE
         if not half:
-            self._half = b""
             return data
-        self._half = data[-half:]
+        self._held = data[-half:]
         return data[:-half]
 
 
