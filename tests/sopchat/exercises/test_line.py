@@ -226,14 +226,24 @@ def test_it_neither_spins_nor_prints_while_idle(server: LineServer) -> None:
     assert processor_time(server.process.pid) - before <= 0.02
 
 
+def started(server: LineServer, *command: str, waits: int) -> "subprocess.Popen[bytes]":
+    """A client program, and the server has taken it in and waits for the so-manieth time."""
+    client = subprocess.Popen(
+        [*command, "127.0.0.1", str(server.port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    server.wait_for("Waiting on select()", times=waits)
+    return client
+
+
 def test_nc_users_talk_to_each_other(server: LineServer) -> None:
     nc = require_tool("nc")
-    command = [nc, "127.0.0.1", str(server.port)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes) as ann, subprocess.Popen(command, **pipes) as bob:  # type: ignore[call-overload]
-        server.wait_for("New incoming connection", times=2)
+    with started(server, nc, waits=2) as ann, started(server, nc, waits=3) as bob:
+        assert ann.stdin is not None
+        assert bob.stdout is not None
         ann.stdin.write(b"hello from nc\n")
-        ann.stdin.flush()
         assert bob.stdout.readline() == b"hello from nc\n"
         ann.kill()
         bob.kill()
@@ -242,10 +252,8 @@ def test_nc_users_talk_to_each_other(server: LineServer) -> None:
 def test_telnet_users_are_heard(server: LineServer) -> None:
     telnet = require_tool("telnet")
     bob, _ = server.connect()
-    command = [telnet, "127.0.0.1", str(server.port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as ann:
+    with started(server, telnet, waits=3) as ann:
         assert ann.stdin is not None
-        server.wait_for("New incoming connection", times=2)
         ann.stdin.write(b"hello from telnet\n")
         assert receive(bob, 19) == b"hello from telnet\r\n"
         ann.kill()
