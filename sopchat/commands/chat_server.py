@@ -1,6 +1,7 @@
 """`chat-server PORT`: the line exercise by itself (docs/line-protocol.md)."""
 
 import contextlib
+import os
 import socket
 import sys
 from argparse import ArgumentTypeError
@@ -11,6 +12,8 @@ from sopchat.commands.running import run_until_signal
 from sopchat.console import Console
 from sopchat.exercises import line
 from sopchat.limits import BACKLOG
+
+_STDOUT = 1
 
 
 class _CallFailed(Exception):
@@ -35,10 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(text: str) -> None:
-    """Write a piece of the trace at once; whom nobody reads goes on in silence."""
-    with contextlib.suppress(OSError, AttributeError, ValueError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    """Write a piece of the trace at once; whom nobody reads goes on in silence.
+
+    By the descriptor: what Python's own buffer cannot get rid of spoils the exit status.
+    """
+    if sys.stdout is not None:  # otherwise its number may be a socket's by now
+        with contextlib.suppress(OSError):
+            os.write(_STDOUT, text.encode("ascii"))
 
 
 def _listen(port: int) -> socket.socket:
