@@ -250,9 +250,12 @@ def test_it_speaks_with_the_bare_servers_of_the_sister_exercises(
             Program(*command, "bob", stdin=subprocess.PIPE) as bob,
         ):
             said = "hello" if protocol == "line" else "ann: hello"
-            while said not in bob.stdout:  # until both have been let in
-                ann.write(b"hello\n")
-                bob.wait_for("hello", times=0)
+
+            def heard() -> bool:
+                ann.write(b"hello\n")  # again until both have been let in
+                return said in bob.stdout
+
+            eventually(heard, "bob does not hear ann")
             for program_ in (ann, bob):
                 program_.end_input()
                 assert program_.wait() == 0
