@@ -25,17 +25,23 @@ async def talk(chat: Chat, render: Render) -> None:
     """
     if sys.stdout is None:  # its number may be a socket's by now
         raise OutputFailed("standard output is closed")
+    failures: list[InputFailed] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_send_lines, chat)
+        nursery.start_soon(_send_lines, chat, failures)
         while messages := await chat.receive():
             lines = "".join(map(render, messages)).encode("utf-8", "backslashreplace")
             # In a thread: whoever reads our output may take its time, and sending goes on.
             await trio.to_thread.run_sync(_write_all, lines, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
+    if failures:  # told when the server has everything before it
+        raise failures[0]
 
 
-async def _send_lines(chat: Chat) -> None:
-    """Send until standard input ends, then leave; the server's close ends the chat."""
+async def _send_lines(chat: Chat, failures: list[InputFailed]) -> None:
+    """Send until standard input ends, then leave; the server's close ends the chat.
+
+    A line that cannot be said goes into `failures` and ends the input as well.
+    """
     lines, sent = _Lines(), 0
     while True:
         data = await _read_input()
@@ -45,9 +51,9 @@ async def _send_lines(chat: Chat) -> None:
         await chat.send(*texts[:good])
         sent += good
         if good < len(texts):
-            await chat.leave()
-            raise InputFailed(f"line {sent + 1} is not sent, nor any after it: it holds a NUL byte")
-        if not data:
+            what = f"line {sent + 1} is not sent, nor any after it: it holds a NUL byte"
+            failures.append(InputFailed(what))
+        if failures or not data:
             break
     await chat.leave()
 
