@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SERVER = ROOT / "sopchat"
 CLIENT = ROOT / "client" / "sopchat_client"
+GRADER = ROOT / "grader" / "sopchat_grader"
 
 # Standard modules that do I/O, and Trio: not for the pure layer.
 IMPURE = {"asyncio", "io", "os", "select", "selectors", "socket", "subprocess", "threading", "trio"}
@@ -43,6 +44,12 @@ def test_the_client_shares_only_the_wire_and_the_arguments_with_the_server(file:
             assert name == "sopchat.arguments" or name.startswith("sopchat.wire")
 
 
+@pytest.mark.parametrize("file", files(GRADER), ids=str)
+def test_the_grader_imports_nothing_of_the_server_or_the_client(file: Path) -> None:
+    for name in imports(file):
+        assert name.split(".")[0] not in ("sopchat", "sopchat_client")
+
+
 @pytest.mark.parametrize("file", files(SERVER / "wire"), ids=str)
 def test_the_wire_is_pure(file: Path) -> None:
     for name in imports(file):
@@ -56,21 +63,22 @@ def test_the_room_knows_no_socket() -> None:
         assert not name.startswith(("sopchat.doors.", "sopchat.connection", "sopchat.session"))
 
 
-def test_every_module_knows_only_those_above_it_on_the_map() -> None:
+@pytest.mark.parametrize("package", [SERVER, GRADER], ids=lambda package: package.name)
+def test_every_module_knows_only_those_above_it_on_the_map(package: Path) -> None:
     """The map is the docstring of the package."""
-    docstring = ast.get_docstring(ast.parse((SERVER / "__init__.py").read_text()))
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
     assert docstring is not None
     order = [
         line.split()[0].removesuffix("/").removesuffix(".py")
         for line in docstring.splitlines()
         if line.split() and line.split()[0].endswith(("/", ".py"))
     ]
-    names = {path.stem for path in SERVER.iterdir() if path.suffix == ".py" or path.is_dir()}
+    names = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert set(order) == names - {"__init__", "__pycache__", "py"}
-    for file in files(SERVER):
-        place = file.relative_to(SERVER).parts[0].removesuffix(".py")
+    for file in files(package):
+        place = file.relative_to(package).parts[0].removesuffix(".py")
         if place == "__init__":
             continue
         for name in imports(file):
-            if name.startswith("sopchat."):
+            if name.startswith(f"{package.name}."):
                 assert order.index(name.split(".")[1]) <= order.index(place), f"{file}: {name}"

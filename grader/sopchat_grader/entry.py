@@ -1,0 +1,30 @@
+"""The command's entry point, light to import: it tells what is missing, and Ctrl-C is quiet."""
+
+import importlib
+import importlib.util
+import signal
+import sys
+
+_NEEDED = ("jinja2", "rich")
+
+
+def main() -> int:
+    """`sop-chat-grade`."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        print(
+            f"sop-chat-grade: {' and '.join(missing)} must be installed:"
+            " pip install 'sop-chat[grader]'",
+            file=sys.stderr,
+        )
+        return 2
+    if sys.platform != "linux":
+        print("sop-chat-grade: it runs on Linux, and not here", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    run = importlib.import_module("sopchat_grader.command").main
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return int(run())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

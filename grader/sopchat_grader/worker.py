@@ -1,0 +1,143 @@
+"""One attempt at one check, in a process of its own: what it leaves behind goes with it."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import trio
+
+from sopchat_grader.check import Check
+from sopchat_grader.containment import Containment, Limits, remove
+from sopchat_grader.failure import CannotAssess, Failed
+from sopchat_grader.result import Evidence, Outcome
+from sopchat_grader.transcript import hex_dump
+from sopchat_grader.trial import Setting, Trial
+
+# Seconds that one attempt may take, on a quiet machine.
+ATTEMPT = 60.0
+
+
+class Worker:
+    """A forked process that makes one attempt; its outcome comes through a pipe."""
+
+    def __init__(
+        self,
+        check: Check,
+        kind: type[Trial],
+        setting: Setting,
+        *,
+        namespaces: bool,
+        limits: Limits,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sop-chat-grade-"))
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(reading)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader is asked, and ends us
+            try:
+                os.setsid()
+                start_in = self.folder / "work"
+                start_in.mkdir()
+                contained = Containment(
+                    self.folder,
+                    start_in=start_in,
+                    namespaces=namespaces,
+                    limits=limits,
+                    environment=environment,
+                )
+                try:
+                    outcome = attempt(check, kind, setting, contained)
+                finally:
+                    contained.end()
+                with open(writing, "w") as pipe:
+                    json.dump(outcome.to_json(), pipe)
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
+                os._exit(1)
+            os._exit(0)
+        os.close(writing)
+        self.pipe = reading
+
+    def outcome(self) -> Outcome:
+        """What came out, once the pipe is readable."""
+        with open(self.pipe) as pipe:
+            said = pipe.read()
+        self._bury()
+        if not said:
+            return Outcome("error", because="the grader's own process for this check failed")
+        return Outcome.from_json(json.loads(said))
+
+    def end(self) -> None:
+        """Give it up."""
+        os.kill(self.pid, signal.SIGTERM)
+        os.close(self.pipe)
+        self._bury()
+
+    def _bury(self) -> None:
+        os.waitpid(self.pid, 0)
+        remove(self.folder)
+
+
+def attempt(check: Check, kind: type[Trial], setting: Setting, containment: Containment) -> Outcome:
+    """Make the check once, and say what was seen."""
+    trials: list[Trial] = []
+    try:
+        trio.run(_run, check, kind, setting, containment, trials)
+    except BaseExceptionGroup as group:
+        return _outcome(_first(group), trials)
+    except (Failed, CannotAssess) as why:
+        return _outcome(why, trials)
+    return Outcome("passed")
+
+
+async def _run(
+    check: Check,
+    kind: type[Trial],
+    setting: Setting,
+    containment: Containment,
+    trials: list[Trial],
+) -> None:
+    limit = ATTEMPT * setting.scale
+    with trio.move_on_after(limit) as whole:
+        async with trio.open_nursery() as nursery:
+            trial = kind(setting, containment, nursery)
+            trials.append(trial)
+            await check.run(trial)
+            nursery.cancel_scope.cancel()
+    if whole.cancelled_caught:
+        raise Failed(check.seen, f"the check was not over after {limit:.0f} s")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Of what went wrong at once: a fault of ours before one of theirs."""
+    leaves = _leaves(group)
+    return next((one for one in leaves if not isinstance(one, Failed)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        found += _leaves(one) if isinstance(one, BaseExceptionGroup) else [one]
+    return found
+
+
+def _outcome(why: BaseException, trials: list[Trial]) -> Outcome:
+    if isinstance(why, CannotAssess):
+        return Outcome("not_assessed", because=why.because)
+    if not isinstance(why, Failed):
+        raise why
+    difference = () if why.difference is None else tuple(hex_dump(why.difference))
+    (trial,) = trials
+    evidence = Evidence(transcript=tuple(trial.transcript.lines()), difference=difference)
+    if trial.has_program:
+        console, ending = trial.program.console.tail(), trial.program.ending
+        evidence = Evidence(evidence.transcript, difference, console, ending)
+    return Outcome("failed", why.expected, why.seen, evidence=evidence)
