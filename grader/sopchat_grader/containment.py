@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import struct
+import tempfile
 import termios
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -62,11 +63,22 @@ class Limits:
 
 def namespaces_work() -> bool:
     """Whether this system lets us have namespaces. Tried by a child, as there is no way back."""
+    with tempfile.TemporaryDirectory(prefix="sop-chat-grade-") as folder:
+        return _works(lambda: _try_namespaces(Path(folder)))
+
+
+def _try_namespaces(folder: Path) -> None:
+    _unshare_all()
+    if not _works(lambda: _make_private_mounts(folder)):
+        raise PermissionError
+
+
+def _works(attempt: Callable[[], None]) -> bool:
+    """Whether something can be done, tried by a child."""
     pid = os.fork()
     if pid == 0:
         try:
-            _unshare_all()
-            _fork_and_wait(_private_mounts_work)
+            attempt()
         except OSError:
             os._exit(1)
         os._exit(0)
@@ -256,23 +268,6 @@ def _make_private_mounts(folder: Path) -> None:
         _mount("shm", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV)  # noqa: S108
     with contextlib.suppress(OSError):  # some containers forbid it; the outer one serves as well
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-
-
-def _private_mounts_work() -> None:
-    _make_private_mounts(Path("/"))
-
-
-def _fork_and_wait(attempt: Callable[[], None]) -> None:
-    """Call in a child; OSError if it fails there."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            attempt()
-        except OSError:
-            os._exit(1)
-        os._exit(0)
-    if os.waitpid(pid, 0)[1]:
-        raise PermissionError
 
 
 def _drop_privileges() -> None:

@@ -24,7 +24,12 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     run = importlib.import_module("sopchat_grader.command").main
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)  # a platform's time-out: nothing is left behind
     try:
         return int(run())
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

@@ -1,13 +1,8 @@
 """Bytes from anybody, as text that no report, terminal or parser stumbles over."""
 
-import unicodedata
-
-# Control characters, what is not assigned or cannot be encoded, and what turns text round.
-_UNSAFE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
-
 
 def printable(data: bytes) -> str:
-    r"""Decode UTF-8; what is invalid or unsafe, newlines too, appears escaped: `\x1b`, `\n`."""
+    r"""Decode UTF-8; what is invalid or cannot be printed appears escaped: `\x1b`, `\n`."""
     return "".join(map(_shown, data.decode("utf-8", "backslashreplace")))
 
 
@@ -17,6 +12,6 @@ def printable_lines(data: bytes) -> str:
 
 
 def _shown(character: str) -> str:
-    if unicodedata.category(character) in _UNSAFE:
-        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return character
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -99,7 +99,7 @@ def _rows(title: str, data: bytes, first: int, at: int) -> Sequence[str]:
     for start in range(first, min(len(data), first + (2 * _ROWS_AROUND + 1) * _ROW), _ROW):
         row = data[start : start + _ROW]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        mark = ">" if start <= at < start + _ROW else " "
+        mark = ">" if start <= at < min(start + _ROW, len(data)) else " "
         rows.append(f"{mark} {start:06x}  {row.hex(' '):<{3 * _ROW}} {text}")
     if at >= len(data):
         rows.append(f"> {len(data):06x}  (ends here)")

@@ -212,6 +212,12 @@ class TerminalProgram:
             seen = self._changed.wait_for(lambda: line in self.screen, PATIENCE)
         assert seen, f"{line!r} is no line of {self.screen!r}"
 
+    def wait_for_text(self, text: str) -> None:
+        """Wait until something like `text` was written, also if it is no longer on the screen."""
+        with self._changed:
+            seen = self._changed.wait_for(lambda: text.encode() in self.raw, PATIENCE)
+        assert seen, f"{text!r} not in {self.raw!r}"
+
     def settings_now(self) -> list[object]:
         """The terminal's settings, as `stty -a` would show them."""
         return termios.tcgetattr(self._inner)

@@ -22,4 +22,4 @@ def _lines(number: int, result: Result) -> list[str]:
     if outcome.status == "passed":
         return [title]
     text = [f"    {line}".rstrip() for line in story(result)]
-    return [title, "  ---", f"  status: {outcome.status}", "  evidence: |", *text, "  ..."]
+    return [title, "  ---", f"  status: {outcome.status}", "  evidence: |2", *text, "  ..."]
