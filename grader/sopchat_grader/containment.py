@@ -20,7 +20,6 @@ import tempfile
 import termios
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import attrs
 
@@ -39,6 +38,11 @@ _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
 # A hunt for processes that multiply ends after so many rounds.
 _ROUNDS = 1000
+
+# Where a child that is to become a program tells that it cannot, what it was doing, and why.
+_ERRORS = 3
+_Trouble = struct.Struct("ii")
+_PREPARING, _EXECUTING = 1, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -122,15 +126,21 @@ class Containment:
         """Start a program on a controlling terminal; its process id, which the caller waits for.
 
         Standard input and output are `terminal`, standard error is `error_terminal`. Raises
-        OSError when it cannot be executed.
+        OSError when it cannot be executed, RuntimeError when the fault is on our side.
         """
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(command, (terminal, terminal, error_terminal), writing)
+                self._prepare((terminal, terminal, error_terminal), writing)
+                os.chdir(self.folder)
+            except BaseException as error:
+                os.write(_ERRORS, _Trouble.pack(_PREPARING, getattr(error, "errno", 0)))
+                os._exit(127)
+            try:
+                os.execvpe(command[0], list(command), self._environment)
             except OSError as error:
-                os.write(3, struct.pack("i", error.errno or 0))
+                os.write(_ERRORS, _Trouble.pack(_EXECUTING, error.errno))
             finally:
                 os._exit(127)
         os.close(writing)
@@ -138,7 +148,9 @@ class Containment:
             trouble = pipe.read()
         if trouble:
             os.waitpid(pid, 0)
-            (number,) = struct.unpack("i", trouble)
+            doing, number = _Trouble.unpack(trouble)
+            if doing == _PREPARING:
+                raise RuntimeError(f"a contained process cannot be made: {os.strerror(number)}")
             raise OSError(number, os.strerror(number))
         return pid
 
@@ -162,8 +174,11 @@ class Containment:
         self.end()
         os._exit(128 + number)
 
-    def _become(self, command: Sequence[str], streams: Sequence[int], errors: int) -> NoReturn:
-        """In the child: turn into the program. Descriptor 3 tells of failure, and closes if not."""
+    def _prepare(self, streams: Sequence[int], errors: int) -> None:
+        """In the child: take the program's place, limits and terminal.
+
+        What is left open is 0, 1, 2, and the pipe for errors, which closes with the execution.
+        """
         signal.set_wakeup_fd(-1)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             with contextlib.suppress(OSError):  # the C library keeps some for itself
@@ -173,16 +188,14 @@ class Containment:
         fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
         kept = [fcntl.fcntl(stream, fcntl.F_DUPFD, 10) for stream in (*streams, errors)]
         for place, stream in enumerate(kept):
-            os.dup2(stream, place, inheritable=place < 3)
-        os.closerange(4, 65536)
+            os.dup2(stream, place, inheritable=place != _ERRORS)
+        os.closerange(_ERRORS + 1, 65536)
         if self.isolated:
             _make_private_mounts(self._writable)
         _drop_privileges()
         self._set_limits()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.umask(0o022)
-        os.chdir(self.folder)
-        os.execvpe(command[0], list(command), self._environment)
 
     def _set_limits(self) -> None:
         limits = self.limits

@@ -31,5 +31,5 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _end(number: int, frame: object) -> None:
+def _end(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)

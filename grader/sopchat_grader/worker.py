@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import tempfile
 import traceback
 from collections.abc import Mapping
@@ -43,25 +42,15 @@ class Worker:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader is asked, and ends us
             try:
                 os.setsid()
-                start_in = self.folder / "work"
-                start_in.mkdir()
-                contained = Containment(
-                    self.folder,
-                    start_in=start_in,
-                    namespaces=namespaces,
-                    limits=limits,
-                    environment=environment,
+                outcome = _contained_attempt(
+                    check, kind, setting, self.folder, namespaces, limits, environment
                 )
-                try:
-                    outcome = attempt(check, kind, setting, contained)
-                finally:
-                    contained.end()
-                with open(writing, "w") as pipe:
-                    json.dump(outcome.to_json(), pipe)
-            except BaseException:
-                traceback.print_exc()
-                sys.stderr.flush()
-                os._exit(1)
+            except BaseException as error:  # a fault of ours: it is told, and the others go on
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                because = f"{error!r} in {Path(place.filename).name}, line {place.lineno}"
+                outcome = Outcome("error", because=because)
+            with open(writing, "w") as pipe:
+                json.dump(outcome.to_json(), pipe)
             os._exit(0)
         os.close(writing)
         self.pipe = reading
@@ -84,6 +73,30 @@ class Worker:
     def _bury(self) -> None:
         os.waitpid(self.pid, 0)
         remove(self.folder)
+
+
+def _contained_attempt(
+    check: Check,
+    kind: type[Trial],
+    setting: Setting,
+    folder: Path,
+    namespaces: bool,
+    limits: Limits,
+    environment: Mapping[str, str],
+) -> Outcome:
+    start_in = folder / "work"
+    start_in.mkdir()
+    containment = Containment(
+        folder,
+        start_in=start_in,
+        namespaces=namespaces,
+        limits=limits,
+        environment=environment,
+    )
+    try:
+        return attempt(check, kind, setting, containment)
+    finally:
+        containment.end()
 
 
 def attempt(check: Check, kind: type[Trial], setting: Setting, containment: Containment) -> Outcome:
