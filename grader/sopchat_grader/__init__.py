@@ -7,6 +7,7 @@ failure.py       what a check found wrong, as a value
 printable.py     anybody's bytes as harmless text
 transcript.py    what happened, with times
 processes.py     what /proc tells
+forking.py       forking without surprises
 containment.py   namespaces, limits, and that nothing is left behind
 solution.py      the command that starts a solution
 program.py       the program under test on its terminal

@@ -3,7 +3,6 @@
 import json
 import os
 import selectors
-import shutil
 import signal
 import tempfile
 import time
@@ -12,13 +11,17 @@ from pathlib import Path
 
 import attrs
 
-from sopchat_grader.containment import Containment, Limits, namespaces_work
+from sopchat_grader.containment import Containment, Limits, namespaces_work, remove
+from sopchat_grader.forking import fork
 from sopchat_grader.printable import printable_lines
 
 # What a compiler may use.
 _LIMITS = Limits(
     processor_seconds=300, processes=500, memory=4 << 30, files=1024, file_size=1 << 30
 )
+
+# How often the limits are looked at, in seconds.
+_GLANCE = 0.05
 
 # Bytes of what a build said that are kept: the first errors matter.
 _SAID = 16384
@@ -34,44 +37,48 @@ class Build:
 
 
 def build(
-    folder: Path, command: Sequence[str], *, environment: Mapping[str, str], seconds: float
+    folder: Path,
+    command: Sequence[str],
+    *,
+    writable: Path,
+    environment: Mapping[str, str],
+    seconds: float,
 ) -> Build:
-    """Run a command in a folder that is ours, in which alone it may write."""
+    """Run a command in a folder; it may write below `writable` only, which is ours."""
+    namespaces = namespaces_work()
     reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
+
+    def work() -> None:
         os.close(reading)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.setsid()
-        status = 1
+        containment = Containment(
+            writable,
+            start_in=folder,
+            namespaces=namespaces,
+            limits=_LIMITS,
+            environment=environment,
+        )
         try:
-            result = _contained_build(folder, command, environment, seconds)
-            with open(writing, "w") as pipe:
-                json.dump(attrs.asdict(result), pipe)
-            status = 0
+            result = _run(containment, command, seconds)
         finally:
-            os._exit(status)
+            containment.end()
+        with open(writing, "w") as pipe:
+            json.dump(attrs.asdict(result), pipe)
+
+    pid = fork(work)
     os.close(writing)
     try:
         with open(reading) as pipe:
-            return Build(**json.loads(pipe.read()))
+            said = pipe.read()
     except BaseException:
         os.kill(pid, signal.SIGTERM)
         raise
     finally:
         os.waitpid(pid, 0)
+    return Build(**json.loads(said)) if said else Build(False, "the grader's own process failed")
 
 
-def _contained_build(
-    folder: Path, command: Sequence[str], environment: Mapping[str, str], seconds: float
-) -> Build:
-    containment = Containment(
-        folder,
-        start_in=folder,
-        namespaces=namespaces_work(),
-        limits=_LIMITS,
-        environment=environment,
-    )
+def _run(containment: Containment, command: Sequence[str], seconds: float) -> Build:
     outer, inner = os.openpty()
     try:
         pid = containment.start(command, inner, inner)
@@ -80,30 +87,33 @@ def _contained_build(
     finally:
         os.close(inner)
     said = bytearray()
-    ending = _follow(pid, outer, said, time.monotonic() + seconds)
-    containment.end()
+    trouble = _follow(containment, pid, outer, said, time.monotonic() + seconds)
     text = printable_lines(bytes(said[:_SAID]))
-    if ending is None:
-        return Build(succeeded=False, said=f"{text}\nnot built after {seconds:.0f} s")
-    return Build(succeeded=ending == 0, said=text)
+    return Build(succeeded=not trouble, said=f"{text}\n{trouble}".strip())
 
 
-def _follow(pid: int, terminal: int, said: bytearray, deadline: float) -> int | None:
-    """Collect what it prints until it ends; its exit status, None past the deadline."""
+def _follow(
+    containment: Containment, pid: int, terminal: int, said: bytearray, deadline: float
+) -> str:
+    """Collect what it prints until it ends; what went wrong, if anything."""
     process = os.pidfd_open(pid)
     with selectors.DefaultSelector() as selector:
         selector.register(process, selectors.EVENT_READ)
         selector.register(terminal, selectors.EVENT_READ)
-        while (left := deadline - time.monotonic()) > 0:
-            ready = {key.fd for key, _ in selector.select(left)}
+        while time.monotonic() < deadline:
+            ready = {key.fd for key, _ in selector.select(_GLANCE)}
             if terminal in ready:
                 try:
                     said += os.read(terminal, 65536)[: max(0, _SAID - len(said))]
                 except OSError:  # EIO: nobody has it open any more
                     selector.unregister(terminal)
             elif process in ready:
-                return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return None
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                return f"it ended with status {status}" if status else ""
+            excess = containment.excess()
+            if excess is not None:
+                return f"ended, as it took {excess}"
+    return "it had not ended in time"
 
 
 def sanitized(sources: Sequence[Path], environment: Mapping[str, str], seconds: float) -> Path:
@@ -115,15 +125,19 @@ def sanitized(sources: Sequence[Path], environment: Mapping[str, str], seconds: 
     program = folder / "program"
     flags = ["-g", "-O1", "-fsanitize=address", "-fno-omit-frame-pointer", "-pthread"]
     names = [str(source.resolve()) for source in sources]
-    result = build(
-        folder,
-        ["cc", *flags, "-o", str(program), *names],
-        environment=environment,
-        seconds=seconds,
-    )
-    if not result.succeeded:
-        shutil.rmtree(folder)
-        raise NotCompiled(result.said)
+    try:
+        result = build(
+            folder,
+            ["cc", *flags, "-o", str(program), *names],
+            writable=folder,
+            environment=environment,
+            seconds=seconds,
+        )
+        if not result.succeeded:
+            raise NotCompiled(result.said)
+    except BaseException:
+        remove(folder)
+        raise
     return program
 
 

@@ -1,13 +1,15 @@
-"""A class at once: every folder is built and graded, and there is a page for each and for all."""
+"""A class at once: every folder is built and graded, each by itself, and only what is new."""
 
-import csv
 import errno
 import hashlib
-import io
 import json
+import random
 import shutil
+import stat
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,20 @@ import attrs
 
 from sopchat_grader import __version__
 from sopchat_grader.build import Build, NotCompiled, build, sanitized
+from sopchat_grader.containment import remove
 from sopchat_grader.grading import Grading, Plan
+from sopchat_grader.printable import printable
 from sopchat_grader.reports import write_file
-from sopchat_grader.reports.html import Notice, html, page
+from sopchat_grader.reports.class_pages import overview, solution_file, spreadsheet
+from sopchat_grader.reports.html import Notice, html
 from sopchat_grader.reports.json_report import as_values
 from sopchat_grader.result import Report
 from sopchat_grader.solution import Solution
 
-_FULL, _LOST, _TROUBLE = 0, 1, 2
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 
-# The checks failed most that the class page names.
-_MOST_FAILED = 15
+Grade = dict[str, Any]
+"""A report as JSON has it, with the solution's `name`, a `notice`, and a `digest`."""
 
 
 @attrs.frozen
@@ -41,11 +46,12 @@ class Classroom:
     seconds: float
     """For the build of one, and as many for its checks."""
     plan: Plan
+    """With the seed that was asked for; none: one is drawn, and kept for the next time."""
     tell: Callable[[str], None]
     """What the teacher reads meanwhile, line by line."""
 
-    def grade(self) -> int:
-        """Grade all that are not graded yet; 0 all points, 1 points lost, 2 a grader's fault."""
+    def grade(self) -> list[Grade]:
+        """Grade all that are not graded yet, and write the pages. Raises OSError."""
         folders = sorted(
             path
             for path in self.folder.iterdir()
@@ -53,164 +59,163 @@ class Classroom:
         )
         if not folders:
             raise FileNotFoundError(errno.ENOENT, "there is no folder in it", str(self.folder))
-        self.out.mkdir(parents=True, exist_ok=True)
-        grades = [self._grade(folder) for folder in folders]
-        write_file(self.out / "grades.csv", self._spreadsheet(grades))
-        write_file(self.out / "index.html", self._overview(grades))
+        (self.out / "solutions").mkdir(parents=True, exist_ok=True)
+        plan = attrs.evolve(self.plan, seed=self.plan.seed or self._kept_seed())
+        grades: list[Grade] = []
+        for folder in folders:
+            grades.append(self._grade(folder, plan))
+            self._write_pages(grades)
         self.tell(f"\n{self.out / 'index.html'}\n{self.out / 'grades.csv'}")
-        if any(check["status"] == "error" for grade in grades for check in grade["checks"]):
-            return _TROUBLE
-        full = all(grade["points"] >= grade["max_points"] for grade in grades)
-        return _FULL if full else _LOST
+        return grades
 
-    def _grade(self, folder: Path) -> dict[str, Any]:
+    def _kept_seed(self) -> str:
+        """The seed of an earlier run, so that what it graded still counts."""
+        file = self.out / "seed"
+        if not file.exists():
+            write_file(file, str(random.randrange(10**6)))  # noqa: S311  # no secret
+        return file.read_text(encoding="utf-8").strip()
+
+    def _write_pages(self, grades: Sequence[Grade]) -> None:
+        """As far as we are: an interrupted run leaves them, too."""
+        checks = [check.id for check in self.plan.selection]
+        write_file(self.out / "grades.csv", spreadsheet(grades, checks))
+        name = printable(self.folder.resolve().name)
+        write_file(self.out / "index.html", overview(name, self.plan.exercise.title, grades))
+
+    def _grade(self, folder: Path, plan: Plan) -> Grade:
         """One solution: from the file of an earlier run if nothing has changed since."""
-        file = self.out / f"{folder.name}.json"
-        digest = self._digest(folder)
-        if file.exists():
-            grade: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if grade.get("digest") == digest:
-                self._tell(grade, "graded before")
-                return grade
-        with tempfile.TemporaryDirectory(prefix="sop-chat-grade-") as copy:
-            work = Path(copy) / folder.name
-            shutil.copytree(folder, work, symlinks=True)
-            report, notice = self._build_and_grade(work)
+        name = printable(folder.name)
+        page = self.out / "solutions" / solution_file(name, "html")
+        file = page.with_suffix(".json")
+        start = time.monotonic()
+        try:
+            digest = self._digest(folder, plan)
+            kept = _kept(file, digest) if page.exists() else None
+            if kept is not None:
+                self._tell(kept, "graded before")
+                return kept
+            with _copy(folder) as (writable, work):
+                report, notice = self._build_and_grade(writable, work, plan)
+        except (OSError, shutil.Error, RuntimeError) as error:
+            digest = ""  # the next run tries again
+            report = plan.nothing("it could not be graded")
+            notice = Notice("could not be graded", printable(str(error)))
         grade = {
-            "name": folder.name,
+            "name": name,
             "digest": digest,
             "notice": notice.title if notice else "",
             **as_values(report),
         }
-        write_file(self.out / f"{folder.name}.html", html(report, folder.name, notice))
+        write_file(page, html(report, name, notice))
         write_file(file, json.dumps(grade, indent=1, ensure_ascii=False) + "\n")
-        self._tell(grade, f"{report.seconds:.1f} s")
+        self._tell(grade, f"{time.monotonic() - start:.1f} s")
         return grade
 
-    def _build_and_grade(self, work: Path) -> tuple[Report, Notice | None]:
-        plan = attrs.evolve(
-            self.plan, solution=Solution.from_words(self.run, self.plan.exercise.form, work)
-        )
-        built = self._build(work)
+    def _build_and_grade(
+        self, writable: Path, work: Path, plan: Plan
+    ) -> tuple[Report, Notice | None]:
+        solution = Solution.from_words(self.run, plan.exercise.form, work)
+        plan = attrs.evolve(plan, solution=solution)
+        built = self._build(writable, work)
         if not built.succeeded:
-            nothing = Grading(plan, lambda report, running: None)
-            report = nothing.give_up("it could not be built")
-            return report, Notice("does not build", built.said)
-        program = plan.solution.words[0]
+            return plan.nothing("it could not be built"), Notice("does not build", built.said)
+        program = solution.words[0]
         if "/" in program and "{" not in program and not (work / program).exists():
-            nothing = Grading(plan, lambda report, running: None)
-            report = nothing.give_up(f"there is no {program}")
-            return report, Notice(f"no {program}", f"It was built, and there is no {program}.")
-        sources = sorted(work.glob("*.c"))
-        asan: Path | None = None
-        if sources and plan.exercise.name == "frame":
-            try:
-                asan = sanitized(sources, plan.environment, self.seconds)
-                plan = plan.sanitized_by(asan)
-            except NotCompiled:
-                plan = plan.sanitized_by("its C sources are not one program")
-        try:
-            return Grading(plan, lambda report, running: None).run(self.seconds), None
-        finally:
-            if asan is not None:
-                shutil.rmtree(asan.parent)
+            notice = Notice(f"no {program}", f"When it was built, there was no {program}.")
+            return plan.nothing(f"there is no {program}"), notice
+        with self._sanitized(work, plan) as plan:
+            report = Grading(plan, lambda report, running: None).run(self.seconds)
+        if report.seconds > self.seconds:
+            text = f"The checks were not over after {self.seconds:g} s; the rest is not assessed."
+            return report, Notice("time was over", text)
+        return report, None
 
-    def _build(self, work: Path) -> Build:
+    @contextmanager
+    def _sanitized(self, work: Path, plan: Plan) -> Iterator[Plan]:
+        """The plan with what AddressSanitizer watches, where the C sources are one program."""
+        sources = sorted(work.glob("*.c"))
+        if not sources or not any(check.needs_sources for check in plan.selection):
+            yield attrs.evolve(plan, sanitized="there are no C sources")
+            return
+        try:
+            program = sanitized(sources, plan.environment, self.seconds)
+        except NotCompiled:
+            yield attrs.evolve(plan, sanitized="its C sources are not one program")
+            return
+        try:
+            yield attrs.evolve(plan, sanitized=program)
+        finally:
+            remove(program.parent)
+
+    def _build(self, writable: Path, work: Path) -> Build:
         command = self.build
         if command is None:
-            names = ("GNUmakefile", "makefile", "Makefile")
-            if not any((work / name).exists() for name in names):
+            if not any((work / name).exists() for name in _MAKEFILES):
                 return Build(succeeded=True, said="")
             command = ["make"]
-        return build(work, command, environment=self.plan.environment, seconds=self.seconds)
-
-    def _digest(self, folder: Path) -> str:
-        """What a grade depends on: the files, and how they are graded."""
-        digest = hashlib.sha256()
-        plan = self.plan
-        names = [check.id for check in plan.selection]
-        digest.update(
-            repr(
-                (
-                    *(__version__, plan.exercise.name, plan.stage, names, plan.seed),
-                    *(self.build, self.run, self.seconds, plan.timeout_scale),
-                )
-            ).encode()
+        return build(
+            work,
+            command,
+            writable=writable,
+            environment=self.plan.environment,
+            seconds=self.seconds,
         )
+
+    def _digest(self, folder: Path, plan: Plan) -> str:
+        """What a grade depends on: the files, and how they are graded. Raises OSError."""
+        names = [check.id for check in plan.selection]
+        how = [
+            *(__version__, plan.exercise.name, plan.stage, names, plan.seed, plan.timeout_scale),
+            *(self.build, self.run, self.seconds, sorted(plan.environment.items())),
+        ]
+        digest = hashlib.sha256(repr(how).encode("utf-8", "surrogateescape"))
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.is_symlink():
-                content = hashlib.sha256(path.read_bytes()).digest()
-                digest.update(str(path.relative_to(folder)).encode("utf-8", "surrogateescape"))
-                digest.update(content)
+            status = path.lstat()
+            what: object = ""
+            if path.is_symlink():
+                what = path.readlink()
+            elif stat.S_ISREG(status.st_mode):
+                with path.open("rb") as file:
+                    what = hashlib.file_digest(file, "sha256").hexdigest()
+            line = f"{path.relative_to(folder)} {status.st_mode} {what}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
-    def _tell(self, grade: dict[str, Any], how: str) -> None:
+    def _tell(self, grade: Grade, how: str) -> None:
         notice = f", {grade['notice']}" if grade["notice"] else ""
         points = f"{grade['points']:g} of {grade['max_points']:g} points"
         self.tell(f"{grade['name']}: {points}{notice} ({how})")
 
-    def _spreadsheet(self, grades: Sequence[dict[str, Any]]) -> str:
-        """Comma-separated: a line a solution, a column a stage and a check."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        stages = [stage["name"] for stage in grades[0]["stages"]]
-        ids = [check.id for check in self.plan.selection]
-        writer.writerow(["solution", "points", "max points", "bonus", "notice", *stages, *ids])
-        for grade in grades:
-            points = {check["id"]: check["points"] for check in grade["checks"]}
-            writer.writerow(
-                [grade["name"], grade["points"], grade["max_points"], grade["bonus"]]
-                + [grade["notice"]]
-                + [stage["points"] for stage in grade["stages"]]
-                + [points.get(name, 0) for name in ids]
-            )
-        return text.getvalue()
 
-    def _overview(self, grades: Sequence[dict[str, Any]]) -> str:
-        stages = [
-            {
-                "name": stage["name"],
-                "short": stage["name"].split()[0],
-                "max_points": stage["max_points"],
-                "average": sum(grade["stages"][at]["points"] for grade in grades) / len(grades),
-            }
-            for at, stage in enumerate(grades[0]["stages"])
-        ]
-        for stage in stages:
-            stage["share"] = stage["average"] / stage["max_points"] if stage["max_points"] else 1
-        return page(
-            "class.html",
-            heading=self.folder.resolve().name,
-            title=self.plan.exercise.title,
-            stages=stages,
-            students=[_row(grade) for grade in grades],
-            failures=_failed_most(grades),
-        )
+@contextmanager
+def _copy(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """A copy of what was handed in, in a folder of ours; pipes and devices stay behind."""
+    writable = Path(tempfile.mkdtemp(prefix="sop-chat-grade-"))
+    try:
+        work = writable / "solution"
+        shutil.copytree(folder, work, symlinks=True, ignore=_special)
+        yield writable, work
+    finally:
+        remove(writable)
 
 
-def _row(grade: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": grade["name"],
-        "page": f"{grade['name']}.html",
-        "notice": grade["notice"],
-        "points": grade["points"],
-        "max_points": grade["max_points"],
-        "share": grade["points"] / grade["max_points"] if grade["max_points"] else 1,
-        "stages": [stage["points"] for stage in grade["stages"]],
-    }
+def _special(folder: str, names: list[str]) -> list[str]:
+    found = []
+    for name in names:
+        mode = (Path(folder) / name).lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            found.append(name)
+    return found
 
 
-def _failed_most(grades: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The checks that most solutions failed, with their names."""
-    found: dict[str, dict[str, Any]] = {}
-    for grade in grades:
-        for check in grade["checks"]:
-            if check["status"] == "failed":
-                entry = found.setdefault(
-                    check["id"], {"id": check["id"], "title": check["title"], "names": []}
-                )
-                entry["names"].append(grade["name"])
-    for entry in found.values():
-        entry["count"] = len(entry["names"])
-    ranked = sorted(found.values(), key=lambda entry: -int(entry["count"]))
-    return ranked[:_MOST_FAILED]
+def _kept(file: Path, digest: str) -> Grade | None:
+    """An earlier grade, if it is of the same and nothing went wrong with it but the solution."""
+    try:
+        grade = json.loads(file.read_text(encoding="utf-8"))
+        same: bool = grade["digest"] == digest
+        wrong = any(check["status"] == "error" for check in grade["checks"])
+        if not same or wrong or grade["notice"] == "time was over":
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return dict(grade)

@@ -24,6 +24,7 @@ class Client:
         self, name: str, connection: trio.socket.SocketType, transcript: Transcript, patience: float
     ) -> None:
         self.name = name
+        self.was_reset = False
         self._socket = connection
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transcript = transcript
@@ -66,6 +67,7 @@ class Client:
                 data = await self._socket.recv(min(most, _PIECE))
             except ConnectionError:
                 self._transcript.note(self.name, "reset", "<-")
+                self.was_reset = True
                 return b""
         if data:
             self._transcript.received(self.name, data)
@@ -108,7 +110,7 @@ class Client:
         raise Failed(f"{self.name} receives {what}", trouble, Difference(wanted, bytes(got)))
 
     async def expect_closed(self, when: str) -> None:
-        """The connection is closed, and not a byte comes before."""
+        """The connection is closed, and not a byte comes before. Then we close, too."""
         expected = f"{self.name}'s connection is closed {when}, without a byte"
         try:
             data = await self.receive(_PIECE)
@@ -116,6 +118,19 @@ class Client:
             raise Failed(expected, f"it was still open after {self._patience:.1f} s") from None
         if data:
             raise Failed(expected, summary(data), Difference(b"", data))
+        self.close()
+
+    async def leave(self) -> None:
+        """End our sending, take what is still to come, and close: nothing is lost on the way."""
+        self.end_sending()
+        await self.leave_when_told()
+
+    async def leave_when_told(self) -> None:
+        """Wait for the end of the connection, whatever comes before it, and close."""
+        with contextlib.suppress(trio.TooSlowError):
+            while await self.receive(_PIECE):
+                pass
+        self.close()
 
     async def wait_readable(self, what: str) -> None:
         """Wait until something has come, and leave it unread."""
@@ -127,7 +142,8 @@ class Client:
     def end_sending(self) -> None:
         """Half a close: the server reads the end of file, and may still send."""
         self._transcript.note(self.name, "end of file", "->")
-        self._socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the server was first
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Leave. With unread data the kernel sends a reset."""

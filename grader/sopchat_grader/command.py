@@ -1,8 +1,11 @@
 """`sop-chat-grade`: arguments, reports, exit status."""
 
 import argparse
+import io
+import math
 import os
 import random
+import re
 import shlex
 import shutil
 import sys
@@ -10,16 +13,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
 
+import attrs
+
 from sopchat_grader import __version__
 from sopchat_grader.build import NotCompiled, sanitized
 from sopchat_grader.check import Check
 from sopchat_grader.classroom import Classroom
 from sopchat_grader.exercises import EXERCISES
-from sopchat_grader.grading import Grading, Plan, contained_environment
+from sopchat_grader.grading import Grading, Plan
 from sopchat_grader.reports import FORMATS, STANDARD_OUTPUT, write
 from sopchat_grader.reports.table import TableReport
 from sopchat_grader.result import Report
-from sopchat_grader.solution import Solution
+from sopchat_grader.solution import PLACEHOLDERS, Solution
 
 Number = TypeVar("Number", int, float)
 
@@ -54,6 +59,9 @@ class _Problem(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Grade, list or explain; the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # one that knows ASCII only, perhaps
     given = list(sys.argv[1:] if arguments is None else arguments)
     in_class = given[:1] == ["class"]
     options, command = _parse(given[1:] if in_class else given, in_class=in_class)
@@ -85,7 +93,9 @@ def _parse(given: list[str], *, in_class: bool) -> tuple[argparse.Namespace, lis
         given, command = given[:place], given[place + 1 :]
     parser = _Parser(
         prog="sop-chat-grade class" if in_class else "sop-chat-grade",
-        usage=None if in_class else "%(prog)s [options] -- COMMAND [{port} {key}]",
+        usage="%(prog)s DIR [options]"
+        if in_class
+        else "%(prog)s [options] -- COMMAND [{port} {key}]",
         description="Grades every folder below DIR."
         if in_class
         else "Grades a solution of a chat exercise, in any language.",
@@ -134,6 +144,7 @@ def _add_grading_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--env",
         action="append",
+        type=_variable,
         metavar="NAME[=VALUE]",
         default=[],
         help="a variable that the solution finds in its environment; it has PATH and little more",
@@ -183,12 +194,19 @@ def _add_class_options(parser: argparse.ArgumentParser) -> None:
 def _positive(kind: type[Number]) -> Callable[[str], Number]:
     def convert(text: str) -> Number:
         value = kind(text)
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
         return value
 
     convert.__name__ = "number"
     return convert
+
+
+def _variable(text: str) -> str:
+    name, given, _ = text.partition("=")
+    if not name or not (given or name in os.environ):
+        raise argparse.ArgumentTypeError(f"{text} is not set here; write NAME=VALUE")
+    return text
 
 
 def _selection(
@@ -254,10 +272,12 @@ def _grade(options: argparse.Namespace, command: list[str]) -> int:
     program = solution.words[0]
     if "{" not in program and shutil.which(program) is None:
         raise _Problem(f"{program}: there is no such program, or it may not be executed")
+    for name in re.findall(r"(?<!\$)\{[a-z]+\}", " ".join(command)):
+        if name not in PLACEHOLDERS:
+            raise _Problem(f"{name} stands for nothing; there are {', '.join(PLACEHOLDERS)}")
     targets = {name: getattr(options, name) for name in FORMATS if getattr(options, name)}
     if list(targets.values()).count(STANDARD_OUTPUT) > 1:
         raise _Problem("only one report can go to standard output")
-    environment = contained_environment(options.env)
     plan = Plan(
         exercise=exercise,
         solution=solution,
@@ -268,7 +288,7 @@ def _grade(options: argparse.Namespace, command: list[str]) -> int:
         seed=options.seed or str(random.randrange(10**6)),  # noqa: S311  # no secret
         jobs=options.jobs,
         timeout_scale=options.timeout_scale,
-        environment=environment,
+        passed_on=tuple(options.env),
         sources=tuple(options.source),
     )
     with _Sanitized(plan) as plan:
@@ -291,8 +311,8 @@ class _Sanitized:
         try:
             self._program = sanitized(self._plan.sources, self._plan.environment, _BUILD_SECONDS)
         except NotCompiled as why:
-            return self._plan.sanitized_by(f"the sources cannot be compiled: {why}")
-        return self._plan.sanitized_by(self._program)
+            return attrs.evolve(self._plan, sanitized=f"the sources cannot be compiled: {why}")
+        return attrs.evolve(self._plan, sanitized=self._program)
 
     def __exit__(self, *exception: object) -> None:
         if self._program is not None:
@@ -325,7 +345,8 @@ def _run(plan: Plan, targets: dict[str, str]) -> Report:
 
 def _expect_writable(file: Path) -> None:
     """Whether a report can be written is known before the work, not after it."""
-    if not os.access(file if file.exists() and not file.is_file() else file.parent, os.W_OK):
+    place = file if file.exists() and not file.is_file() else file.parent
+    if file.is_dir() or not os.access(place, os.W_OK):
         raise _Problem(f"{file}: it cannot be written")
 
 
@@ -338,7 +359,9 @@ def _grade_class(options: argparse.Namespace) -> int:
     solution = Solution.from_words(run, exercise.form, folder)
     classroom = Classroom(
         folder=folder,
-        out=options.out or folder.resolve().with_name(f"{folder.resolve().name}-grades"),
+        out=(
+            options.out or folder.resolve().with_name(f"{folder.resolve().name}-grades")
+        ).resolve(),
         build=shlex.split(options.build) if options.build else None,
         run=tuple(run),
         seconds=options.seconds,
@@ -347,14 +370,17 @@ def _grade_class(options: argparse.Namespace) -> int:
             solution=solution,
             stage=options.stage,
             selection=_selection(options, every_stage=solution.has_every_stage, sources=True),
-            seed=options.seed or "class",
+            seed=options.seed or "",
             jobs=options.jobs,
             timeout_scale=options.timeout_scale,
-            environment=contained_environment(options.env),
+            passed_on=tuple(options.env),
         ),
         tell=lambda line: print(line, flush=True),
     )
-    return classroom.grade()
+    grades = classroom.grade()
+    if any(check["status"] == "error" for grade in grades for check in grade["checks"]):
+        return TROUBLE
+    return FULL if all(grade["points"] >= grade["max_points"] for grade in grades) else LOST
 
 
 # What a solution's program is called in its folder, if nothing else is said.

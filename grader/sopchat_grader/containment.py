@@ -18,12 +18,14 @@ import socket
 import struct
 import tempfile
 import termios
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 
-from sopchat_grader.processes import children, descendants
+from sopchat_grader.forking import fork, succeeds
+from sopchat_grader.processes import children, descendants, is_alive, memory
 
 _CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = (
     0x00020000,
@@ -36,8 +38,8 @@ _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
-# A hunt for processes that multiply ends after so many rounds.
-_ROUNDS = 1000
+# Seconds after which the hunt for processes that multiply is given up.
+_HUNT = 10.0
 
 # Where a child that is to become a program tells that it cannot, what it was doing, and why.
 _ERRORS = 3
@@ -68,25 +70,13 @@ class Limits:
 def namespaces_work() -> bool:
     """Whether this system lets us have namespaces. Tried by a child, as there is no way back."""
     with tempfile.TemporaryDirectory(prefix="sop-chat-grade-") as folder:
-        return _works(lambda: _try_namespaces(Path(folder)))
+        return succeeds(lambda: _try_namespaces(Path(folder)))
 
 
 def _try_namespaces(folder: Path) -> None:
     _unshare_all()
-    if not _works(lambda: _make_private_mounts(folder)):
+    if not succeeds(lambda: _make_private_mounts(folder)):
         raise PermissionError
-
-
-def _works(attempt: Callable[[], None]) -> bool:
-    """Whether something can be done, tried by a child."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            attempt()
-        except OSError:
-            os._exit(1)
-        os._exit(0)
-    return os.waitpid(pid, 0)[1] == 0
 
 
 class Containment:
@@ -109,16 +99,17 @@ class Containment:
         self.folder = start_in
         self._writable = writable
         home = writable / ".home"
-        home.mkdir(exist_ok=True)
+        home.mkdir()
         self.limits = limits
         self.isolated = namespaces
-        self._environment = {**environment, "HOME": str(home), "TMPDIR": str(home)}
+        self._environment = {"HOME": str(home), "TMPDIR": str(home), **environment}
         self._init: int | None = None
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        self._started: set[int] = set()
         signal.signal(signal.SIGTERM, self._end_on_signal)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if namespaces:
             _unshare_all()
-            self._init = _fork_init()
+            self._init = fork(_be_init)
         else:
             _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -129,20 +120,8 @@ class Containment:
         OSError when it cannot be executed, RuntimeError when the fault is on our side.
         """
         reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._prepare((terminal, terminal, error_terminal), writing)
-                os.chdir(self.folder)
-            except BaseException as error:
-                os.write(_ERRORS, _Trouble.pack(_PREPARING, getattr(error, "errno", 0)))
-                os._exit(127)
-            try:
-                os.execvpe(command[0], list(command), self._environment)
-            except OSError as error:
-                os.write(_ERRORS, _Trouble.pack(_EXECUTING, error.errno))
-            finally:
-                os._exit(127)
+        streams = (terminal, terminal, error_terminal)
+        pid = fork(lambda: self._become(command, streams, writing))
         os.close(writing)
         with open(reading, "rb") as pipe:
             trouble = pipe.read()
@@ -152,27 +131,64 @@ class Containment:
             if doing == _PREPARING:
                 raise RuntimeError(f"a contained process cannot be made: {os.strerror(number)}")
             raise OSError(number, os.strerror(number))
+        self._started.add(pid)
         return pid
 
+    def _become(self, command: Sequence[str], streams: Sequence[int], errors: int) -> None:
+        """In the child: turn into the program, or tell why not."""
+        try:
+            self._prepare(streams, errors)
+        except BaseException as error:
+            os.write(_ERRORS, _Trouble.pack(_PREPARING, getattr(error, "errno", None) or 0))
+            raise
+        try:
+            os.execvpe(command[0], list(command), self._environment)
+        except OSError as error:
+            os.write(_ERRORS, _Trouble.pack(_EXECUTING, error.errno))
+
     def processes(self) -> list[int]:
-        """The processes of all programs started here, orphans too; zombies are among them."""
+        """The processes of all programs started here that are alive, orphans too."""
+        self._bury_orphans()
         most = self.limits.processes + 1
-        return [pid for pid in descendants(os.getpid(), most) if pid != self._init]
+        found = descendants(os.getpid(), most)
+        return [pid for pid in found if pid != self._init and is_alive(pid)]
+
+    def _bury_orphans(self) -> None:
+        """Without namespaces orphans become our children, and would stay as zombies."""
+        for pid in children(os.getpid()):
+            if pid not in self._started and pid != self._init:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    def excess(self) -> str | None:
+        """Which limit the programs exceed together, in words; None while they do not."""
+        found = self.processes()
+        if len(found) > self.limits.processes:
+            return f"more than {self.limits.processes} processes"
+        occupied = memory(found)
+        if occupied > self.limits.memory:
+            return f"{occupied >> 20} MiB of memory"
+        return None
 
     def end(self) -> None:
-        """Kill everything that was started here, and all it started."""
+        """Kill everything that was started here, and all it started.
+
+        Raises RuntimeError if that is not possible, which only happens without namespaces.
+        """
         if self._init is not None:
             os.kill(self._init, signal.SIGKILL)  # the kernel kills all the others with it
             self._init = None
-        else:
-            _hunt()
-        with contextlib.suppress(ChildProcessError):  # no child is left
-            while True:
-                os.waitpid(-1, 0)
+            with contextlib.suppress(ChildProcessError):  # no child is left
+                while True:
+                    os.waitpid(-1, 0)
+        elif not _hunt():
+            raise RuntimeError("a process of the solution could not be ended")
 
     def _end_on_signal(self, number: int, frame: object) -> None:
-        self.end()
-        os._exit(128 + number)
+        try:
+            self.end()
+        finally:
+            os._exit(128 + number)
 
     def _prepare(self, streams: Sequence[int], errors: int) -> None:
         """In the child: take the program's place, limits and terminal.
@@ -196,20 +212,24 @@ class Containment:
         self._set_limits()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.umask(0o022)
+        os.chdir(self.folder)
 
     def _set_limits(self) -> None:
         limits = self.limits
-        for what, most in (
-            (resource.RLIMIT_CPU, limits.processor_seconds),
-            (resource.RLIMIT_NOFILE, limits.files),
-            (resource.RLIMIT_FSIZE, limits.file_size),
-            (resource.RLIMIT_CORE, 0),
-        ):
-            resource.setrlimit(what, (most, most))
+        wanted = {
+            resource.RLIMIT_CPU: limits.processor_seconds,
+            resource.RLIMIT_NOFILE: limits.files,
+            resource.RLIMIT_FSIZE: limits.file_size,
+            resource.RLIMIT_CORE: 0,
+        }
         if self.isolated:
             # Without a user namespace it would count what else this user runs. Root has no such
-            # limit: for it the trial counts processes itself.
-            resource.setrlimit(resource.RLIMIT_NPROC, (limits.processes, limits.processes))
+            # limit: `excess` counts processes for it.
+            wanted[resource.RLIMIT_NPROC] = limits.processes
+        for what, most in wanted.items():
+            hard = resource.getrlimit(what)[1]
+            least = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(what, (least, least))
 
 
 def remove(folder: Path) -> None:
@@ -220,37 +240,33 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fork_init() -> int:
+def _be_init() -> None:
     """The first process of the namespace: orphans come to it, and all die with it."""
-    pid = os.fork()
-    if pid == 0:
-        os.closerange(0, 65536)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        while True:
-            signal.pause()
-    return pid
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.closerange(0, 65536)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries them
+    while True:
+        signal.pause()
 
 
-def _hunt() -> None:
-    """Kill all descendants. First stop them, so that nobody has a child meanwhile."""
-    stopped: set[int] = set()
-    for _ in range(_ROUNDS):
-        found = set(descendants(os.getpid(), most=1 << 20)) - stopped
-        if not found:
-            break
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGSTOP)
-        stopped |= found
-    for pid in stopped:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for pid in children(os.getpid()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def _hunt() -> bool:
+    """Kill all descendants, whole process groups at a time: nobody forks out of that unseen."""
+    ours = os.getpgrp()
+    deadline = time.monotonic() + _HUNT
+    while time.monotonic() < deadline:
+        for pid in descendants(os.getpid(), most=1 << 20):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                group = os.getpgid(pid)
+                if group != ours:
+                    os.killpg(group, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return True
+    return False
 
 
 def _unshare_all() -> None:
@@ -278,7 +294,7 @@ def _make_private_mounts(folder: Path) -> None:
     _set_read_only("/", recursive=True, read_only=True)
     _set_read_only(str(folder), recursive=False, read_only=False)
     with contextlib.suppress(OSError):  # no such folder, no such need
-        _mount("shm", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV)  # noqa: S108
+        _mount("shm", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, b"size=64m")  # noqa: S108
     with contextlib.suppress(OSError):  # some containers forbid it; the outer one serves as well
         _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
 
@@ -308,9 +324,11 @@ def _set_read_only(path: str, *, recursive: bool, read_only: bool) -> None:
     )
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, options: bytes | None = None
+) -> None:
     encoded = (None if text is None else os.fsencode(text) for text in (source, target, kind))
-    _call(_libc.mount, *encoded, flags, None)
+    _call(_libc.mount, *encoded, flags, options)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -322,3 +340,21 @@ def _call(function: Callable[..., int], *arguments: object) -> None:
     if function(*arguments) == -1:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def contained_environment(passed_on: Iterable[str]) -> dict[str, str]:
+    """What a program under test finds in its environment: nothing of ours but the PATH.
+
+    `passed_on`: names, whose values are ours, or `NAME=VALUE`.
+    """
+    found = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    for name in passed_on:
+        key, given, value = name.partition("=")
+        found[key] = value if given else os.environ.get(key, "")
+    return found

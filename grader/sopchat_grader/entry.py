@@ -24,7 +24,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     run = importlib.import_module("sopchat_grader.command").main
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _end)  # a platform's time-out: nothing is left behind
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a platform's time-out: nothing is left behind
+        signal.signal(number, _end)
     try:
         return int(run())
     except KeyboardInterrupt:

@@ -1,6 +1,5 @@
 """A grading: every check of a selection, several at a time, and the verdicts."""
 
-import os
 import selectors
 import shlex
 import time
@@ -12,15 +11,15 @@ import attrs
 
 from sopchat_grader.calibration import slowness
 from sopchat_grader.check import Check, Exercise
-from sopchat_grader.containment import Limits, namespaces_work
+from sopchat_grader.containment import Limits, contained_environment, namespaces_work
+from sopchat_grader.forking import signals_held
 from sopchat_grader.result import Outcome, Report, Result
 from sopchat_grader.solution import Solution
 from sopchat_grader.trial import Setting
 from sopchat_grader.worker import ATTEMPT, Worker
 
 # A check that fails is made once more, with more patience: what passes then is flaky.
-_ATTEMPTS = 2
-_PATIENCE_OF = {1: 1.0, 2: 2.0}
+_PATIENCE = (1.0, 2.0)
 
 # An attempt ends by itself; its process may still hang in a fault of the grader's own.
 _GRACE = 2.0
@@ -40,25 +39,51 @@ class Plan:
     seed: str
     jobs: int
     timeout_scale: float
-    environment: Mapping[str, str]
+    passed_on: tuple[str, ...]
+    """What the solution finds in its environment besides: `contained_environment`."""
     limits: Limits = attrs.field(factory=Limits)
     sources: tuple[Path, ...] = ()
     """The solution's C sources, where they are at hand."""
     sanitized: Path | str = "no C sources were named: --source FILE.c"
     """The solution compiled with AddressSanitizer, or why there is none."""
 
-    def sanitized_by(self, program: Path | str) -> "Plan":
-        """The same with a program that AddressSanitizer watches, or with why there is none."""
-        return attrs.evolve(self, sanitized=program)
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The solution's environment."""
+        return contained_environment(self.passed_on)
 
     def rerun(self, check: Check) -> str:
         """The command line that makes one check again."""
         words = ["sop-chat-grade", "--exercise", self.exercise.name]
+        if self.timeout_scale != 1:
+            words += ["--timeout-scale", f"{self.timeout_scale:g}"]
+        words += [word for given in self.passed_on for word in ("--env", given)]
         if self.stage is not None:
             words += ["--stage", str(self.stage)]
         words += [word for source in self.sources for word in ("--source", str(source))]
         words += ["--seed", self.seed, "--only", check.id, "--"]
         return f"{shlex.join(words)} {self.solution}"
+
+    def report(self, results: Mapping[str, Result], seconds: float) -> Report:
+        """The results so far, by the checks' identifiers, in the checks' order."""
+        return Report(
+            exercise=self.exercise.name,
+            title=self.exercise.title,
+            stages=self.exercise.stages,
+            command=str(self.solution),
+            seed=self.seed,
+            seconds=round(seconds, 3),
+            checks=self.selection,
+            results=tuple(results[check.id] for check in self.selection if check.id in results),
+        )
+
+    def nothing(self, because: str) -> Report:
+        """The report on what cannot be graded at all."""
+        outcome = Outcome("not_assessed", because=because)
+        results = {
+            check.id: Result(check, outcome, 0.0, self.rerun(check)) for check in self.selection
+        }
+        return self.report(results, 0.0)
 
 
 @attrs.define
@@ -96,7 +121,7 @@ class Grading:
                 self._progress(self.report(), [each.check for each in self._running.values()])
                 self._collect(limit)
                 if limit is not None and time.monotonic() > limit:
-                    self.give_up(f"the solution's {seconds:.0f} s were over")
+                    self._give_up(f"the solution's {seconds:.0f} s were over")
         finally:
             for running in self._running.values():
                 running.worker.end()
@@ -106,18 +131,7 @@ class Grading:
 
     def report(self) -> Report:
         """What is known so far."""
-        plan = self._plan
-        results = [self._results[check.id] for check in plan.selection if check.id in self._results]
-        return Report(
-            exercise=plan.exercise.name,
-            title=plan.exercise.title,
-            stages=plan.exercise.stages,
-            command=str(plan.solution),
-            seed=plan.seed,
-            seconds=round(time.monotonic() - self._start, 3),
-            checks=plan.selection,
-            results=tuple(results),
-        )
+        return self._plan.report(self._results, time.monotonic() - self._start)
 
     def _launch(self) -> None:
         """Start what can be started; tell what cannot be assessed any more."""
@@ -130,7 +144,7 @@ class Grading:
                 return
             if all(name in self._results for name in self._foundation(check)):
                 self._waiting.remove(check)
-                self._attempt(check, 1)
+                self._attempt(check, 0)
 
     def _foundation(self, check: Check) -> list[str]:
         """What must be known before: only what is selected, too."""
@@ -147,7 +161,7 @@ class Grading:
     def _attempt(self, check: Check, attempt: int) -> None:
         plan = self._plan
         self._began.setdefault(check.id, time.monotonic())
-        scale = self._scale * _PATIENCE_OF[attempt]
+        scale = self._scale * _PATIENCE[attempt]
         stage = plan.exercise.program_stage(
             check, every_stage=plan.solution.has_every_stage, stage=plan.stage
         )
@@ -158,17 +172,18 @@ class Grading:
             scale=scale,
             sanitized=plan.sanitized,
         )
-        worker = Worker(
-            check,
-            plan.exercise.trial,
-            setting,
-            namespaces=self._namespaces,
-            limits=plan.limits,
-            environment=plan.environment,
-        )
         deadline = time.monotonic() + _GRACE * ATTEMPT * scale
-        self._running[worker.pipe] = _Running(check, attempt, worker, deadline)
-        self._selector.register(worker.pipe, selectors.EVENT_READ)
+        with signals_held():  # nobody else would end a worker that is not entered here
+            worker = Worker(
+                check,
+                plan.exercise.trial,
+                setting,
+                namespaces=self._namespaces,
+                limits=plan.limits,
+                environment=plan.environment,
+            )
+            self._running[worker.pipe] = _Running(check, attempt, worker, deadline)
+            self._selector.register(worker.pipe, selectors.EVENT_READ)
 
     def _collect(self, limit: float | None) -> None:
         """Wait for an attempt to end, and take what came out."""
@@ -195,7 +210,7 @@ class Grading:
     def _judge(self, running: _Running, outcome: Outcome) -> None:
         """A failure is tried once more; what the two attempts say together is the verdict."""
         check = running.check
-        if outcome.status == "failed" and running.attempt < _ATTEMPTS:
+        if outcome.status == "failed" and running.attempt + 1 < len(_PATIENCE):
             self._first_outcomes[check.id] = outcome
             self._attempt(check, running.attempt + 1)
             return
@@ -211,7 +226,7 @@ class Grading:
         seconds = round(time.monotonic() - began, 3)
         self._results[check.id] = Result(check, outcome, seconds, self._plan.rerun(check))
 
-    def give_up(self, because: str) -> Report:
+    def _give_up(self, because: str) -> None:
         """Nothing that is not known yet will be."""
         for pipe in list(self._running):
             running = self._forget(pipe)
@@ -220,26 +235,7 @@ class Grading:
         for check in self._waiting:
             self._settle(check, Outcome("not_assessed", because=because))
         self._waiting.clear()
-        return self.report()
 
 
 def _is_inherited(result: Result) -> bool:
     return result.outcome.status == "not_assessed" and bool(result.outcome.because)
-
-
-def contained_environment(passed_on: Iterable[str]) -> dict[str, str]:
-    """What a program under test finds in its environment: nothing of ours but the PATH.
-
-    `passed_on`: names, whose values are ours, or `NAME=VALUE`.
-    """
-    found = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": "C.UTF-8",
-        "TERM": "dumb",
-        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    for name in passed_on:
-        key, given, value = name.partition("=")
-        found[key] = value if given else os.environ.get(key, "")
-    return found

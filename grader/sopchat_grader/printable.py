@@ -1,8 +1,10 @@
 """Bytes from anybody, as text that no report, terminal or parser stumbles over."""
 
 
-def printable(data: bytes) -> str:
+def printable(data: bytes | str) -> str:
     r"""Decode UTF-8; what is invalid or cannot be printed appears escaped: `\x1b`, `\n`."""
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogateescape")
     return "".join(map(_shown, data.decode("utf-8", "backslashreplace")))
 
 

@@ -43,6 +43,11 @@ def is_port_free(port: int) -> bool:
     return True
 
 
+def largest_send_buffer() -> int:
+    """The bytes to which the kernel lets a socket's send buffer grow: tcp(7), tcp_wmem."""
+    return int(Path("/proc/sys/net/ipv4/tcp_wmem").read_text().split()[2])
+
+
 def children(pid: int) -> list[int]:
     """The children of a process, those of all its threads, zombies too."""
     found: list[int] = []

@@ -11,8 +11,8 @@ from sopchat_grader.failure import Difference
 from sopchat_grader.printable import printable
 
 # A flood is told by its beginning and its end.
-_HEAD = 60
-_TAIL = 60
+_HEAD = 40
+_TAIL = 20
 
 # Characters of one event that are shown.
 _SHOWN = 60
@@ -42,6 +42,16 @@ class Event:
         return f"{self.seconds:8.3f}  {self.who:<8} {self.direction} {self.text}"
 
 
+@attrs.define
+class _Run:
+    """Pieces that came to one client with nothing between them."""
+
+    who: str
+    first: str
+    size: int
+    pieces: int
+
+
 class Transcript:
     """The events of one check in their order; long runs lose their middle, and say so."""
 
@@ -50,10 +60,15 @@ class Transcript:
         self._head: list[Event] = []
         self._tail: list[Event] = []
         self._left_out = 0
+        self._run: _Run | None = None
 
     def note(self, who: str, text: str, direction: Direction = "--") -> None:
         """Something that is not bytes: connected, closed, started, a signal."""
-        event = Event(round(trio.current_time() - self._start, 4), who, direction, text)
+        self._run = None
+        self._add(who, text, direction)
+
+    def _add(self, who: str, text: str, direction: Direction) -> None:
+        event = Event(round(trio.current_time() - self._start, 4), who, direction, printable(text))
         if len(self._head) < _HEAD:
             self._head.append(event)
             return
@@ -67,8 +82,16 @@ class Transcript:
         self.note(who, summary(data), "->")
 
     def received(self, who: str, data: bytes) -> None:
-        """Bytes that came from the solution."""
-        self.note(who, summary(data), "<-")
+        """Bytes that came from the solution; what one client gets in a run is one event."""
+        if self._run is None or self._run.who != who:
+            self.note(who, summary(data), "<-")
+            self._run = _Run(who, summary(data), len(data), 1)
+            return
+        self._run.size += len(data)
+        self._run.pieces += 1
+        events = self._tail or self._head
+        text = f"{self._run.size} bytes in {self._run.pieces} pieces: {self._run.first} ..."
+        events[-1] = attrs.evolve(events[-1], text=text)
 
     def lines(self) -> list[str]:
         """One line an event."""

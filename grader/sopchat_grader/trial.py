@@ -29,6 +29,9 @@ IDLE = 0.6
 IDLE_SHARE = 0.1
 _GLANCES = 3
 
+# Seconds that the end of a process may come later than the end of its connections.
+_MOMENT = 0.02
+
 # Below the range from which the kernel gives ports to clients.
 _PORTS = range(20000, 32000)
 
@@ -50,8 +53,9 @@ class Setting:
 class Trial:
     """The world of one run of a check. Its nursery ends with it."""
 
-    # The placeholders' values that an exercise adds to the port and the stage.
+    # What stands for `{key}`, where an exercise has one, and who its clients are.
     key = ""
+    client_type: type[Client] = Client
 
     def __init__(self, setting: Setting, containment: Containment, nursery: trio.Nursery) -> None:
         self.setting = setting
@@ -145,7 +149,8 @@ class Trial:
                 expected, f"not after {START_PATIENCE * self.setting.scale:.0f} s; it is running"
             )
         if program.status is not None:
-            raise Failed(expected, f"it {program.ending}")
+            more = ", and left a process that listens" if program.is_listening(self.port) else ""
+            raise Failed(expected, f"it {program.ending}{more}")
         self.transcript.note("program", f"listens on port {self.port}")
         return program
 
@@ -161,31 +166,42 @@ class Trial:
             except OSError as error:
                 sock.close()
                 self.transcript.note(name, f"cannot connect: {error.strerror}")
-                raise Failed(
-                    expected, f"{error.strerror}; the program is {self._state()}"
-                ) from None
+                raise Failed(expected, f"{error.strerror}; the program {self._state()}") from None
         if waiting.cancelled_caught:
             sock.close()
             raise Failed(expected, f"no answer for {self.patience:.1f} s")
         self.transcript.note(name, "connects", "->")
-        client = Client(name, sock, self.transcript, self.patience)
+        client = self.client_type(name, sock, self.transcript, self.patience)
         self._clients.append(client)
         return client
 
     def _state(self) -> str:
         return self.program.ending
 
-    async def expect_shown(self, tokens: Sequence[str], what: str) -> None:
-        """All of these stand on the console, in this order."""
+    async def expect_shown(
+        self, tokens: Sequence[str], what: str, since: tuple[int, int] = (0, 0)
+    ) -> None:
+        """All of these stand on the console, in this order, after a position on it."""
         wanted = [token.encode() for token in tokens]
         program = self.program
+
+        def is_shown() -> bool:
+            return program.console.shows(wanted, since)
+
         with trio.move_on_after(self.patience):
-            await program.wait_until(lambda: program.console.shows(wanted) or program.is_silent())
-        if not program.console.shows(wanted):
+            await program.wait_until(lambda: is_shown() or program.is_silent())
+        if not is_shown():
             raise Failed(
                 f"on the console, in this order: {', '.join(tokens)} ({what})",
-                f"a console without them; the program is {self._state()}",
+                f"a console without them; the program {self._state()}",
             )
+
+    async def expect_refusal_to_start(self, when: str) -> None:
+        """A program that was launched ends by itself, when it has had time to begin."""
+        program = self.program
+        with trio.move_on_after(START_PATIENCE / 2 * self.setting.scale):
+            await program.wait_until(lambda: program.status is not None)
+        await self.expect_end(when)
 
     async def expect_end(self, when: str, status: int | None = None) -> None:
         """The program ends, with this status if one is given."""
@@ -220,7 +236,8 @@ class Trial:
             f"less than {IDLE_SHARE:.0%} of a processor while nothing happens", f"{used:.0%}"
         )
 
-    def expect_running(self) -> None:
-        """The program has not ended."""
+    async def expect_running(self) -> None:
+        """The program has not ended, nor is it about to."""
+        await trio.sleep(_MOMENT * self.setting.scale)
         if self.program.status is not None:
             raise Failed("the program goes on", f"it {self.program.ending}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import tempfile
 import traceback
@@ -13,12 +14,17 @@ import trio
 from sopchat_grader.check import Check
 from sopchat_grader.containment import Containment, Limits, remove
 from sopchat_grader.failure import CannotAssess, Failed
+from sopchat_grader.forking import fork
+from sopchat_grader.printable import printable
 from sopchat_grader.result import Evidence, Outcome
 from sopchat_grader.transcript import hex_dump
 from sopchat_grader.trial import Setting, Trial
 
 # Seconds that one attempt may take, on a quiet machine.
 ATTEMPT = 60.0
+
+# Seconds that a worker may take to end all it started.
+_END = 15.0
 
 
 class Worker:
@@ -35,34 +41,34 @@ class Worker:
         environment: Mapping[str, str],
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="sop-chat-grade-"))
-        reading, writing = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(reading)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # the grader is asked, and ends us
+        self.pipe, writing = os.pipe()
+
+        def work() -> None:
+            os.close(self.pipe)
+            os.setsid()
             try:
-                os.setsid()
                 outcome = _contained_attempt(
                     check, kind, setting, self.folder, namespaces, limits, environment
                 )
             except BaseException as error:  # a fault of ours: it is told, and the others go on
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 because = f"{error!r} in {Path(place.filename).name}, line {place.lineno}"
-                outcome = Outcome("error", because=because)
+                outcome = Outcome("error", because=printable(because))
             with open(writing, "w") as pipe:
                 json.dump(outcome.to_json(), pipe)
-            os._exit(0)
+
+        self.pid = fork(work)
         os.close(writing)
-        self.pipe = reading
 
     def outcome(self) -> Outcome:
         """What came out, once the pipe is readable."""
         with open(self.pipe) as pipe:
             said = pipe.read()
         self._bury()
-        if not said:
+        try:
+            return Outcome.from_json(json.loads(said))
+        except ValueError:
             return Outcome("error", because="the grader's own process for this check failed")
-        return Outcome.from_json(json.loads(said))
 
     def end(self) -> None:
         """Give it up."""
@@ -71,6 +77,11 @@ class Worker:
         self._bury()
 
     def _bury(self) -> None:
+        """Wait for its end: it has told its outcome, or was told to end."""
+        process = os.pidfd_open(self.pid)
+        if not select.select([process], [], [], _END)[0]:
+            os.kill(self.pid, signal.SIGKILL)
+        os.close(process)
         os.waitpid(self.pid, 0)
         remove(self.folder)
 
@@ -153,4 +164,4 @@ def _outcome(why: BaseException, trials: list[Trial]) -> Outcome:
     if trial.has_program:
         console, ending = trial.program.console.tail(), trial.program.ending
         evidence = Evidence(evidence.transcript, difference, console, ending)
-    return Outcome("failed", why.expected, why.seen, evidence=evidence)
+    return Outcome("failed", printable(why.expected), printable(why.seen), evidence=evidence)

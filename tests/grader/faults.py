@@ -99,6 +99,7 @@ FAULTS = {
         "other-default-port": "1.3",
         "greets-with-newline": "1.4",
         "never-verbose": "1.5",
+        "always-verbose": "1.5",
         "shouts": "2.1",
         "echoes-to-sender": "2.2",
         "counts-one-client": "2.3",

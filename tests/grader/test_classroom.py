@@ -3,9 +3,12 @@
 import csv
 import html
 import json
+import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -101,10 +104,10 @@ def test_what_was_handed_in_stays_as_it_was(graded: Graded, students: Path) -> N
 
 
 def test_every_student_has_a_page_and_what_the_compiler_said(out: Path) -> None:
-    page = html.unescape((out / "emil.html").read_text())
+    page = html.unescape((out / "solutions" / "emil.html").read_text())
     assert "does not build" in page
     assert "return <b>nothing</b>" in page
-    report = json.loads((out / "dora.json").read_text())
+    report = json.loads((out / "solutions" / "dora.json").read_text())
     assert report["checks"][0]["status"] == "failed"
     assert "it is running" in report["checks"][0]["seen"]
 
@@ -161,6 +164,72 @@ def test_a_class_may_be_built_and_started_in_other_ways(tmp_path: Path) -> None:
     )
     assert done.status == 0, done.stderr
     assert "gerd: 3 of 3 points" in done.stdout
+
+
+def test_odd_folders_cost_themselves_alone(tmp_path: Path) -> None:
+    """Names that are links, formulas, other pages or no text; pipes; files that mislead."""
+    folder = tmp_path / "class"
+    names = [
+        "index",
+        "a#b?c%41",
+        "javascript:alert(1)",
+        "=cmd()",
+        "-x",
+        os.fsdecode(b"\xff\x1b[31m"),
+    ]
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        shutil.copy(SPECIMENS / "talk.py", folder / name)
+    os.mkfifo(folder / "index" / "pipe")
+    (folder / "-x" / "Makefile").write_text("all:\n\ttrue\n")
+    (folder / "-x" / ".home").write_text("a file\n")
+    done = grade(
+        *("class", str(folder), "--exercise", "talk", "--out", str(folder / "out")),
+        *("--run", "python3 talk.py", "--only", "1.1"),
+    )
+    assert done.status == 0, done.stdout
+    page = (folder / "out" / "index.html").read_text()
+    links = re.findall(r'href="([^"]*)"', page)
+    assert len(links) == len(names)
+    for link in links:
+        assert (folder / "out" / unquote(html.unescape(link))).is_file()
+        assert link.startswith("solutions/")
+    cells = [row[0] for row in csv.reader((folder / "out" / "grades.csv").read_text().splitlines())]
+    assert not [cell for cell in cells if cell.startswith(("=", "-"))]
+    again = grade(
+        *("class", str(folder), "--exercise", "talk", "--out", str(folder / "out")),
+        *("--run", "python3 talk.py", "--only", "1.1"),
+    )
+    assert again.stdout.count("(graded before)") == len(names)
+
+
+def test_what_changes_a_grade_is_graded_again(tmp_path: Path) -> None:
+    student = tmp_path / "class" / "gerd"
+    student.mkdir(parents=True)
+    shutil.copy(SPECIMENS / "talk.py", student)
+    (student / "talk.py").chmod(0o644)
+    options = ("--exercise", "talk", "--run", "python3 talk.py", "--only", "1.1")
+
+    def told(*more: str) -> str:
+        return grade("class", str(tmp_path / "class"), *options, *more).stdout
+
+    assert "graded before" not in told()
+    assert "graded before" in told()
+    (student / "talk.py").chmod(0o755)
+    assert "graded before" not in told()
+    assert "graded before" not in told("--env", "LANG=C")
+    kept = tmp_path / "class-grades" / "solutions" / "gerd.json"
+    for damaged in ("{", "[]"):
+        kept.write_text(damaged)
+        assert "graded before" not in told()
+
+
+def test_time_that_was_over_is_told_and_not_kept(students: Path, tmp_path: Path) -> None:
+    shutil.copytree(students / "dora", tmp_path / "class" / "dora")
+    for _ in range(2):
+        done = grade("class", str(tmp_path / "class"), "--seconds", "1", "--skip", "R.19")
+        assert "dora: 0 of 16.5 points, time was over" in done.stdout
+    assert "graded before" not in done.stdout
 
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:

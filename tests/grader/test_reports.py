@@ -99,7 +99,7 @@ def test_json_has_all_evidence_of_a_lost_point(hostile: Path) -> None:
     assert any("connects" in line for line in evidence["transcript"])
     assert "<script>" in evidence["console"]["standard output"]
     assert "not ok 1" in evidence["console"]["standard error"]
-    assert evidence["ending"] == "still running"
+    assert evidence["ending"] == "is still running"
     assert f"--only {check['id']}" in check["rerun"]
 
 

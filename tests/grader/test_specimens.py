@@ -142,16 +142,62 @@ def test_what_the_document_lists_is_what_there_is() -> None:
     assert rows == expected
 
 
+def grade_script(folder: Path, body: str, *options: str) -> dict[str, str]:
+    """The statuses of a small Python program."""
+    program = folder / "program.py"
+    start = (
+        "import os, socket, sys, time\nlistener = socket.create_server(('', int(sys.argv[1])))\n"
+    )
+    program.write_text(start + body)
+    graded = grade(*options, "--json", "-", *_IMPATIENT, "--", sys.executable, str(program))
+    assert graded.status == 1
+    return graded.statuses
+
+
 def test_a_server_that_closes_every_connection_gets_nothing_for_refusing(tmp_path: Path) -> None:
     """What looks right for the wrong reason is not assessed."""
-    program = tmp_path / "closes.py"
-    program.write_text(
-        "import socket, sys\n"
-        "listener = socket.create_server(('', int(sys.argv[1])))\n"
-        "while True:\n"
-        "    listener.accept()[0].close()\n"
-    )
-    graded = grade("--json", "-", *_IMPATIENT, "--", sys.executable, str(program))
-    earned = {name for name, status in graded.statuses.items() if status == "passed"}
-    assert {name for name in earned if not name.startswith("R.")} == {"1.1"}
-    assert graded.status == 1
+    statuses = grade_script(tmp_path, "while True:\n    listener.accept()[0].close()\n")
+    earned = {name for name, status in statuses.items() if status == "passed"}
+    assert earned == {"1.1"}
+
+
+def test_a_server_that_never_accepts_gets_nothing_for_closing(tmp_path: Path) -> None:
+    statuses = grade_script(tmp_path, "time.sleep(0.2)\n", "--stage", "1")
+    assert statuses == {"1.1": "passed", "1.2": "failed", "1.3": "failed"}
+
+
+def test_a_key_in_a_banner_is_not_the_key_that_was_offered(tmp_path: Path) -> None:
+    body = """
+print("waiting for the key", sys.argv[2], flush=True)
+while True:
+    client, _ = listener.accept()
+    print(client.recv(64).rstrip(b"\\0").decode(), "is here", flush=True)
+"""
+    assert grade_script(tmp_path, body, "--only", "2.1") == {"2.1": "failed"}
+
+
+@pytest.mark.parametrize("name", ["2.5", "3.6"])
+def test_a_server_that_dies_gets_nothing_for_the_connections_it_closes(
+    name: str, tmp_path: Path
+) -> None:
+    body = """
+import select
+places, key = [], sys.argv[2].encode()
+while True:
+    for ready in select.select([listener, *places], [], [])[0]:
+        if ready is not listener:
+            places.remove(ready)
+            continue
+        client, _ = listener.accept()
+        data = client.recv(512)
+        if len(places) == 4 or data[64:].rstrip(b"\\0") != key:
+            os.abort()
+        client.sendall(data)
+        places.append(client)
+"""
+    assert grade_script(tmp_path, body, "--only", name) == {name: "failed"}
+
+
+def test_a_member_that_gets_its_own_frames_back_costs_one_check(specimens: Specimens) -> None:
+    statuses, _ = specimens.verdicts("frame", "echoes-to-sender", *_IMPATIENT)
+    assert [name for name, status in statuses.items() if status != "passed"] == ["3.3"]

@@ -51,8 +51,9 @@ class TableReport:
         self._live.stop()
         self._console.print(_table(report), end="")
         for result in report.results:
-            if result.outcome.status != "passed":
+            if result.outcome.status not in ("passed", "not_assessed"):
                 self._console.print(_told(result), end="")
+        self._console.print(_not_assessed(report), end="")
         self._console.print(_summary(report))
 
 
@@ -95,4 +96,17 @@ def _told(result: Result) -> Text:
     text = Text(f"\n{mark} {check.id} {check.title}", style)
     text.append(f" ({status})\n", "default")
     text.append("".join(f"  {line}\n" for line in story(result)), "default")
+    return text
+
+
+def _not_assessed(report: Report) -> Text:
+    """A line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.outcome.status == "not_assessed":
+            reasons.setdefault(result.outcome.because, []).append(result.check.id)
+    text = Text()
+    for because, names in reasons.items():
+        mark, style = _MARKS["not_assessed"]
+        text.append(f"\n{mark} not assessed because {because}: {', '.join(names)}\n", style)
     return text

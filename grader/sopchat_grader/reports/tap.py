@@ -18,7 +18,8 @@ def _lines(number: int, result: Result) -> list[str]:
     # A number sign would begin a directive.
     title = f"{ok} {number} - {check.id} {check.title.replace('#', ' ')}"
     if outcome.status == "not_assessed":
-        return [f"{title} # SKIP not assessed because {outcome.because}"]
+        reason, *more = outcome.because.splitlines() or [""]
+        return [f"{title} # SKIP not assessed because {reason}", *(f"# {line}" for line in more)]
     if outcome.status == "passed":
         return [title]
     text = [f"    {line}".rstrip() for line in story(result)]

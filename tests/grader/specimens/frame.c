@@ -181,9 +181,18 @@ static void relay(struct client *sender, const char *frame)
     }
 }
 
+static void leak(void)
+{
+    static char *volatile leaked;
+    leaked = malloc(FRAME);
+    memset(leaked, 1, FRAME);
+}
+
 static void take_message(struct client *client, const char *frame)
 {
     client->frames++;
+    if (fault("leaks-memory"))
+        leak();
     if (!fault("hides-messages") || stage < 3)
         if (!fault("skips-the-third") || client->frames != 3 || stage != 2)
             show(frame);
@@ -235,11 +244,6 @@ static int authenticate(struct client *client, const char *frame)
     if (fault("hides-key-in-answer"))
         memset(answer + NAME, 0, TEXT);
     client->member = 1;
-    if (fault("leaks-memory")) {
-        static char *volatile leaked;
-        leaked = malloc(65536);
-        memset(leaked, 1, 65536);
-    }
     append(client, answer, FRAME);
     return 1;
 }

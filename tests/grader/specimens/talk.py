@@ -19,7 +19,7 @@ class Server:
 
     def __init__(self, port: int, verbose: bool, fault: str) -> None:
         self.fault = fault
-        self.verbose = verbose and fault != "never-verbose"
+        self.verbose = (verbose or fault == "always-verbose") and fault != "never-verbose"
         self.names: dict[socket.socket, bytes] = {}
         self.gone = 0
         self.selector = selectors.DefaultSelector()

@@ -1,6 +1,8 @@
 """Stage 1: a listening server."""
 
+from sopchat_grader.client import Client
 from sopchat_grader.exercises.frame.trial import ALONE, FRAME, FrameTrial
+from sopchat_grader.failure import Failed
 
 
 @FRAME.check(
@@ -29,6 +31,13 @@ async def closes_the_first(trial: FrameTrial) -> None:
     await trial.start()
     client = await trial.connect(trial.word())
     await client.expect_closed("by the server")
+    _expect_accepted(client)
+
+
+def _expect_accepted(client: Client) -> None:
+    """One who has sent nothing sees an end of file; a reset comes where nobody accepted it."""
+    if client.was_reset:
+        raise Failed(f"{client.name}'s connection is accepted, then closed", "it was reset")
 
 
 @FRAME.check(
@@ -43,5 +52,7 @@ async def closes_the_first(trial: FrameTrial) -> None:
 )
 async def ends_after_the_first(trial: FrameTrial) -> None:
     await trial.start()
-    await trial.connect(trial.word())
+    client = await trial.connect(trial.word())
+    await client.leave_when_told()
+    _expect_accepted(client)
     await trial.expect_end("after its first client", status=0)

@@ -95,7 +95,7 @@ class LineTrial(Trial):
 
     def max_descriptor(self) -> int:
         """What MaxFd should be now."""
-        return max(self._listener, *self._descriptors.values(), self._listener)
+        return max([self._listener, *self._descriptors.values()])
 
     async def expect_log(self, *, any_order: bool = False) -> None:
         """Standard output is what it should be: these lines, and blocks of waiting between."""

@@ -1,12 +1,14 @@
 """The talk exercise: the Python course's chat server, which knows who is there."""
 
-from functools import partial
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from sopchat_grader.exercises.talk.trial import TALK, TalkTrial
 from sopchat_grader.failure import CannotAssess, Failed
 from sopchat_grader.processes import is_port_free
-from sopchat_grader.program import Program
 from sopchat_grader.transcript import summary
+
+Happening = TypeVar("Happening")
 
 _DEFAULT_PORT = 12345
 
@@ -78,31 +80,40 @@ async def greets(trial: TalkTrial) -> None:
     "tells more with -v and --verbose, and is quiet without",
     sentence="`-v`, `--verbose`, off by default: a line for every new connection, departure,"
     " resend and /who:.",
-    wire="Two clients connect, talk and leave: once without the option, with -v, with --verbose.",
-    seen="More lines on the console with the option than without.",
-    after=["2.1"],
+    wire="Two clients connect, one talks, sends /who:, and the other leaves: without the option,"
+    " with -v, with --verbose.",
+    seen="With the option a line on the console for each of these, without it none.",
+    after=["2.6"],
 )
 async def is_verbose(trial: TalkTrial) -> None:
-    lines: list[int] = []
     for option in ([], ["-v"], ["--verbose"]):
         trial.take_port()
         program = await trial.start(["-p", str(trial.port), *option], on_same_port=True)
-        first, second = await trial.come(2)
-        await trial.say(first, [second])
-        if option:
-            least = lines[0] + 3  # two connections and a resend
-            await trial.expect_soon(
-                partial(_has_lines, program, least),
-                f"with {option[0]} a line for every connection and resend: 3 more than without",
-                f"{program.console.line_count - lines[0]} more",
-            )
-        lines.append(program.console.line_count)
-        first.close()
-        second.close()
+        first, second = await _seen_to_tell(trial, option, "a connection", trial.come(2))
+        await _seen_to_tell(trial, option, "a resend", trial.say(first, [second]))
+        asked = trial.ask(first, [(first, first.name), (second, "<unknown>")], "/who:")
+        await _seen_to_tell(trial, option, "/who:", asked)
+        await _seen_to_tell(trial, option, "a departure", second.leave())
+        if program.status is not None:
+            raise Failed("the program goes on", f"it {program.ending}")
 
 
-def _has_lines(program: Program, least: int) -> bool:
-    return program.console.line_count >= least
+async def _seen_to_tell(
+    trial: TalkTrial, option: list[str], what: str, happens: Awaitable[Happening]
+) -> Happening:
+    """Something happens: a line more with the option, and none without."""
+    console = trial.program.console
+    before = console.line_count
+    happened = await happens
+    if option:
+        await trial.expect_soon(
+            lambda: console.line_count > before,
+            f"with {option[0]} a line on the console for {what}",
+            "none",
+        )
+    elif console.line_count > before:
+        raise Failed(f"without -v nothing on the console for {what}", "a line")
+    return happened
 
 
 @TALK.check(
@@ -278,12 +289,12 @@ def _expect_no_traceback(trial: TalkTrial) -> None:
 async def tells_a_busy_port(trial: TalkTrial) -> None:
     await trial.start()
     program = trial.launch()
-    await trial.expect_end("when its port is taken")
+    await trial.expect_refusal_to_start("when its port is taken")
     _expect_no_traceback(trial)
     if not program.console.size:
         raise Failed("a message when the port is taken", "nothing was printed")
     if program.status is not None and program.status < 0:
-        raise Failed("a graceful end when the port is taken", f"it was {program.ending}")
+        raise Failed("a graceful end when the port is taken", f"it {program.ending}")
 
 
 @TALK.check(
