@@ -35,13 +35,11 @@ def mark(tmp_path: Path) -> str:
 
 
 def grade_script(tmp_path: Path, body: str, mark: str, *options: str) -> Graded:
-    """Grade a Python program for 1.1 alone, if nothing else is said."""
+    """Grade a Python program for 1.1 alone."""
     program = tmp_path / "program.py"
     program.write_text(_LISTENS + body)
-    options = options or ("--only", "1.1")
     return grade(
-        *options,
-        *("--timeout-scale", "0.3", "--json", "-", "--"),
+        *("--only", "1.1", "--timeout-scale", "0.3", "--json", "-", *options, "--"),
         *(sys.executable, str(program), "{arguments}", mark),
     )
 
@@ -117,7 +115,7 @@ def test_output_is_bounded(tmp_path: Path, mark: str) -> None:
 
 
 def test_a_loop_for_ever_costs_the_check_alone(tmp_path: Path, mark: str) -> None:
-    graded = grade_script(tmp_path, "while True:\n    pass\n", mark)
+    graded = grade_script(tmp_path, "while True:\n    pass\n", mark, "--timeout-scale", "0.1")
     assert "it is running" in seen(graded)
     assert running(mark) == []
 
@@ -145,7 +143,7 @@ def test_the_environment_is_not_the_graders(
     monkeypatch.setenv("SECRET", "value")
     monkeypatch.setenv("WANTED", "this")
     body = "print(sorted(os.environ), os.environ.get('WANTED'))\nsys.exit(1)\n"
-    graded = grade_script(tmp_path, body, mark, "--only", "1.1", "--env", "WANTED")
+    graded = grade_script(tmp_path, body, mark, "--env", "WANTED")
     console = graded.report["checks"][0]["evidence"]["console"]["standard output"]
     assert "SECRET" not in console
     assert "PYTEST" not in console

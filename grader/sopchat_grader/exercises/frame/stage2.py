@@ -16,6 +16,7 @@ from sopchat_grader.exercises.frame.trial import AUTHENTICATING, FRAME, ONE, Fra
 async def shows_name_and_key(trial: FrameTrial) -> None:
     await trial.start()
     name = trial.word()
+    await trial.settle()  # a greeting of its own may name the key, too
     before = trial.program.console.position
     await trial.offer(name, trial.key)
     await trial.expect_shown([name], "the name", before)

@@ -103,8 +103,10 @@ async def _seen_to_tell(
 ) -> Happening:
     """Something happens: a line more with the option, and none without."""
     console = trial.program.console
+    await trial.settle()
     before = console.line_count
     happened = await happens
+    await trial.settle()
     if option:
         await trial.expect_soon(
             lambda: console.line_count > before,
