@@ -193,13 +193,16 @@ class Grading:
         until = min(each.deadline for each in self._running.values())
         until = until if limit is None else min(until, limit)
         for key, _ in self._selector.select(max(until - now, 0.0) + 0.001):
-            running = self._forget(key.fd)
-            self._judge(running, running.worker.outcome())
+            with signals_held():  # until its process and its folder are gone
+                running = self._forget(key.fd)
+                outcome = running.worker.outcome()
+            self._judge(running, outcome)
         now = time.monotonic()
         for pipe, running in list(self._running.items()):
             if now > running.deadline:
-                self._forget(pipe)
-                running.worker.end()
+                with signals_held():
+                    self._forget(pipe)
+                    running.worker.end()
                 because = "the grader's own process for this check did not end"
                 self._settle(running.check, Outcome("error", because=because))
 
@@ -229,8 +232,9 @@ class Grading:
     def _give_up(self, because: str) -> None:
         """Nothing that is not known yet will be."""
         for pipe in list(self._running):
-            running = self._forget(pipe)
-            running.worker.end()
+            with signals_held():
+                running = self._forget(pipe)
+                running.worker.end()
             self._settle(running.check, Outcome("not_assessed", because=because))
         for check in self._waiting:
             self._settle(check, Outcome("not_assessed", because=because))
