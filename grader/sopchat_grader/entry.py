@@ -29,6 +29,7 @@ def main() -> int:
     try:
         return int(run())
     except KeyboardInterrupt:
+        print("sop-chat-grade: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
 
 
