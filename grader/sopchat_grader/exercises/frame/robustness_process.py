@@ -20,8 +20,8 @@ from sopchat_grader.trial import IDLE, IDLE_SHARE
 # Members that come and go in a round, the frames of each, and the bytes by which memory may grow
 # in a round: less than all frames of it. One round without more is enough; the first is for warmth.
 _ROUNDS = 4
-_VISITS = 50
-_FRAMES = 40
+_VISITS = 20
+_FRAMES = 100
 _GROWTH = 512 << 10
 
 

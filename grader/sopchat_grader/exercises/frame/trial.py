@@ -168,7 +168,7 @@ CHAT = (3, 4)
 LAST = (4,)
 
 # Seconds for what a server does right after it has answered.
-_BREATH = 0.01
+_BREATH = 0.005
 
 # What each check of the bonus is worth.
 BONUS = 0.25
