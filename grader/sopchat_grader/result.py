@@ -21,7 +21,7 @@ class Evidence:
     console: dict[str, str] = attrs.field(factory=dict)
     """The end of what the program printed, by stream."""
     ending: str = ""
-    """How the program ended, or that it was still running."""
+    """How the program ended, or that it is still running: `ended with status 1`."""
 
 
 @attrs.frozen

@@ -24,9 +24,9 @@ def story(result: Result) -> list[str]:
     for stream, text in evidence.console.items():
         if text:
             lines.append(f"the end of {stream}:")
-            lines += [f"  | {line}" for line in text.split("\n")]
+            lines += [f"  | {line}" for line in text.rstrip("\n").split("\n")]
     if evidence.ending:
-        lines.append(f"the program: {evidence.ending}")
+        lines.append(f"the program {evidence.ending}")
     if outcome.status != "passed":
         lines.append(f"again: {result.rerun}")
     return lines
