@@ -154,8 +154,9 @@ class Grading:
     def _failed_foundation(self, check: Check) -> str:
         for name in self._foundation(check):
             result = self._results.get(name)
-            if result is not None and result.outcome.status not in ("passed", "flaky"):
-                return result.outcome.because if _is_inherited(result) else name
+            if result is None or result.outcome.status in ("passed", "flaky"):
+                continue
+            return result.outcome.because if result.outcome.status == "not_assessed" else name
         return ""
 
     def _attempt(self, check: Check, attempt: int) -> None:
@@ -239,7 +240,3 @@ class Grading:
         for check in self._waiting:
             self._settle(check, Outcome("not_assessed", because=because))
         self._waiting.clear()
-
-
-def _is_inherited(result: Result) -> bool:
-    return result.outcome.status == "not_assessed" and bool(result.outcome.because)

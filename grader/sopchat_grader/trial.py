@@ -167,7 +167,9 @@ class Trial:
             except OSError as error:
                 sock.close()
                 self.transcript.note(name, f"cannot connect: {error.strerror}")
-                raise Failed(expected, f"{error.strerror}; the program {self._state()}") from None
+                raise Failed(
+                    expected, f"{error.strerror}; the program {self.program.ending}"
+                ) from None
         if waiting.cancelled_caught:
             sock.close()
             raise Failed(expected, f"no answer for {self.patience:.1f} s")
@@ -175,9 +177,6 @@ class Trial:
         client = self.client_type(name, sock, self.transcript, self.patience)
         self._clients.append(client)
         return client
-
-    def _state(self) -> str:
-        return self.program.ending
 
     async def expect_shown(
         self, tokens: Sequence[str], what: str, since: tuple[int, int] = (0, 0)
@@ -194,7 +193,7 @@ class Trial:
         if not is_shown():
             raise Failed(
                 f"on the console, in this order: {', '.join(tokens)} ({what})",
-                f"a console without them; the program {self._state()}",
+                f"a console without them; the program {self.program.ending}",
             )
 
     async def expect_refusal_to_start(self, when: str) -> None:

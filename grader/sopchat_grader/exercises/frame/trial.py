@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import trio
 
@@ -28,8 +29,8 @@ class FrameClient(Client):
     That is a fault of its own, which one check looks for: it should not cost the others.
     """
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]  # the same as there
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.minds_echoes = False
         self._sent: Counter[bytes] = Counter()
 
@@ -71,8 +72,8 @@ class FrameClient(Client):
 class FrameTrial(Trial):
     """A server of the frame exercise, and those who come to it."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]  # the same as there
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         # Digits in front: who compares numbers takes for equal what is not.
         self.key = f"{self.random.randrange(1000, 10000)}{self.word().capitalize()}"
 

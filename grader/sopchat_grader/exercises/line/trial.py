@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import trio
 
@@ -17,8 +18,8 @@ _WAITING = re.compile(rb"Waiting on select\(\)\.\.\.\nMaxFd (\d+)\n")
 class LineTrial(Trial):
     """A server of the line exercise, and what it should have printed so far."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]  # the same as there
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._listener = -1
         self._descriptors: dict[Client, int] = {}
         self._log: list[str] = []
