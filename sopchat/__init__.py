@@ -9,6 +9,7 @@ departure.py   why a member left, as a value
 connection.py  what is needed of a byte stream to one client
 doors/         listeners and the I/O side of each protocol
 pressure.py    readers wait while a member cannot keep up
+turn.py        what one turn of the event loop wakes
 outbox.py      one member's queue and its sender task
 room.py        members, one order, broadcast
 console.py     what the operator sees

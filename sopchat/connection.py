@@ -14,11 +14,14 @@ class Connection(Protocol):
     def peer(self) -> str:
         """The client's address, as it is shown: `192.0.2.1:50000` or `[2001:db8::1]:50000`."""
 
-    async def receive(self, most: int) -> bytes:
-        """Wait for bytes and give at most `most` of them; none at the end of the stream."""
+    async def wait_readable(self) -> None:
+        """Wait until `receive_now` has something to give; rarely, it has nothing all the same."""
 
     def receive_now(self, most: int, /) -> bytes:
-        """The same without waiting. Raises BlockingIOError where `receive` would wait."""
+        """Give at most `most` of the bytes that have come; none at the end of the stream.
+
+        Raises BlockingIOError where none have come.
+        """
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until the connection takes bytes of the pieces, in order; give how many.
@@ -38,3 +41,12 @@ class Connection(Protocol):
         With `reset` what the far side has not taken yet is dropped; otherwise the system keeps
         it for as long as the far side likes.
         """
+
+
+async def receive(connection: Connection, most: int) -> bytes:
+    """Give at most `most` bytes, waiting for the first; none at the end of the stream."""
+    while True:
+        try:
+            return connection.receive_now(most)
+        except BlockingIOError:
+            await connection.wait_readable()

@@ -106,7 +106,8 @@ class Console:
 
     def show(self, line: str) -> None:
         """Show a line that holds nothing unsafe."""
-        self._format()
+        if self._chunks:
+            self._format()
         self._keep(line + "\n", 1)
 
     def _format(self) -> None:

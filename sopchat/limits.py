@@ -2,9 +2,13 @@
 
 import attrs
 
-# One read takes at most this many bytes: 128 whole frames, one system call for all of them.
-# Larger reads gained nothing, and one read per reader is part of what bounds the memory.
+# One read takes this many bytes at first: 128 whole frames, one system call for all of them.
 READ_SIZE = 64 * 1024
+
+# A member whose reads are full is read with ever larger ones, as long as what one read makes the
+# room write to all its members stays below this (bytes). In a small room that is half as many calls
+# again; in a large one nobody waits long while one member is served.
+RELAY_SIZE = 4 * 1024 * 1024
 
 # Output is written to the console at most this often (seconds): a person sees no difference,
 # and a busy room pays for a write per batch instead of one per message.
@@ -13,6 +17,10 @@ CONSOLE_INTERVAL = 0.02
 # Frames kept before they are formatted for the console together (bytes): enough to share the
 # cost among many, and formatted within some milliseconds.
 CONSOLE_BATCH = 128 * 1024
+
+# What several members said at once is put together for the others up to this many bytes: one
+# write for each of them, at the price of one copy.
+HOLD_SIZE = 64 * 1024
 
 # Text that waits for a console that does not take it (bytes). Beyond it, lines are counted
 # instead of kept.
@@ -24,6 +32,10 @@ CONSOLE_FAREWELL = 1.0
 # Pause before accepting again when the system is out of descriptors or memory (seconds):
 # long enough for somebody to leave, short enough not to be noticed.
 ACCEPT_BACKOFF = 0.1
+
+# Connections accepted before everybody else gets a turn: a crowd is let in quickly, and a stream
+# of connections that never ends does not stop the room.
+ACCEPTS = 16
 
 # Connections the kernel completes while the server is busy. It takes the smaller of this and
 # its own limit (net.core.somaxconn on Linux).

@@ -19,6 +19,9 @@ from sopchat.pressure import Pressure
 # The most pieces that one gathering write takes (POSIX IOV_MAX; 16 is its least value).
 _MOST_PIECES = max(os.sysconf("SC_IOV_MAX"), 16)
 
+_Channel = tuple[
+    trio.MemorySendChannel[bytes | memoryview], trio.MemoryReceiveChannel[bytes | memoryview]
+]
 
 # How often within the stall timeout it is looked whether a member that takes nothing confirms.
 _LOOKS = 10
@@ -47,11 +50,10 @@ class Outbox:
     _closed: bool = attrs.field(default=False, init=False)
     # What a direct write met, for the sender task to report: the system says it only once.
     _error: OSError | None = attrs.field(default=None, init=False)
-    _put: trio.MemorySendChannel[bytes | memoryview] = attrs.field(init=False)
-    _take: trio.MemoryReceiveChannel[bytes | memoryview] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._put, self._take = trio.open_memory_channel[bytes | memoryview](math.inf)
+    _channel: _Channel | None = attrs.field(default=None, init=False)
+    # Cancelled when for the first time something has to wait. Most members never need more than
+    # the direct write, and a channel and a task of their own would cost each of them 5 KiB.
+    idle: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     def put(self, chunk: bytes) -> None:
         """Send `chunk` after all that came before it. Never waits, never fails.
@@ -73,31 +75,30 @@ class Outbox:
                 return
             if sent:
                 piece = memoryview(chunk)[sent:]
-        self._put.send_nowait(piece)
+        put, _ = self._channel or self._open()
+        put.send_nowait(piece)
         self.waiting += len(piece)
         if self._over_since is None and self.waiting > self._limits.outbox_mark:
             self._over_since = trio.current_time()
             self._pressure.rise()
 
+    def _open(self) -> _Channel:
+        self._channel = trio.open_memory_channel[bytes | memoryview](math.inf)
+        self.idle.cancel()
+        return self._channel
+
     async def run(self) -> Departure:
         """The sender task: write what waits until the connection fails or is too slow."""
+        _, take = self._channel or self._open()
         try:
             while True:
-                await self._write(await self._next_batch())
+                await self._write(await _next_batch(take))
         except OSError as error:
             return Departure.from_error(error)
         except _TooSlow:
             return Departure(Reason.TOO_SLOW)
         finally:
             self._close()
-
-    async def _next_batch(self) -> list[bytes | memoryview]:
-        """Wait for a chunk, then take all that wait with it."""
-        batch = [await self._take.receive()]
-        with contextlib.suppress(trio.WouldBlock):
-            while True:
-                batch.append(self._take.receive_nowait())
-        return batch
 
     async def _write(self, batch: list[bytes | memoryview]) -> None:
         while batch:
@@ -145,3 +146,14 @@ class Outbox:
         if self._over_since is not None:
             self._over_since = None
             self._pressure.fall()
+
+
+async def _next_batch(
+    take: trio.MemoryReceiveChannel[bytes | memoryview],
+) -> list[bytes | memoryview]:
+    """Wait for a chunk, then take all that wait with it."""
+    batch = [await take.receive()]
+    with contextlib.suppress(trio.WouldBlock):
+        while True:
+            batch.append(take.receive_nowait())
+    return batch

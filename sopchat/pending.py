@@ -1,8 +1,5 @@
 """Connections that have not authenticated: bounded in number and in time."""
 
-import contextlib
-from collections.abc import Iterator
-
 import attrs
 import trio
 
@@ -19,19 +16,19 @@ class Pending:
         """Connections that have not authenticated yet."""
         return len(self._scopes)
 
-    @contextlib.contextmanager
-    def entry(self, timeout: float) -> Iterator[trio.CancelScope]:
-        """Be pending inside the block, which is cancelled after `timeout` seconds.
+    def enter(self, timeout: float) -> trio.CancelScope:
+        """One more has come: the scope in which it authenticates, within `timeout` seconds.
 
-        Cancelled before its deadline, the connection made room for a newer one.
+        Cancelled before its deadline, it made room for a newer one. It calls `leave` in the end.
         """
         if len(self._scopes) >= self.limit:
             oldest = next(iter(self._scopes))
             del self._scopes[oldest]
             oldest.cancel()
-        with trio.move_on_after(timeout) as scope:
-            self._scopes[scope] = None
-            try:
-                yield scope
-            finally:
-                self._scopes.pop(scope, None)
+        scope = trio.CancelScope(deadline=trio.current_time() + timeout)
+        self._scopes[scope] = None
+        return scope
+
+    def leave(self, scope: trio.CancelScope) -> None:
+        """It has authenticated, or never will."""
+        self._scopes.pop(scope, None)

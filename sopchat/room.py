@@ -8,8 +8,10 @@ import attrs
 
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Door
+from sopchat.limits import HOLD_SIZE, READ_SIZE, RELAY_SIZE
 from sopchat.outbox import Outbox
 from sopchat.pressure import Pressure
+from sopchat.turn import Turn
 
 
 @attrs.define(eq=False)
@@ -49,6 +51,10 @@ class Room:
     limit: int
     watchers: Sequence[Watcher] = ()
     pressure: Pressure = attrs.field(factory=Pressure, init=False)
+    turn: Turn = attrs.field(factory=Turn, init=False)
+    # What was held back in this turn of the loop, in order, and its bytes.
+    _held: list[tuple[Member, Chunk]] = attrs.field(factory=list, init=False)
+    _held_size: int = attrs.field(default=0, init=False)
     # By the door they came in by. Inner dictionaries for their order and quick removal; their
     # values say nothing.
     _members: dict[Door, dict[Member, None]] = attrs.field(factory=dict, init=False)
@@ -66,8 +72,14 @@ class Room:
         """No place is free."""
         return len(self) >= self.limit
 
+    def larger(self, size: int) -> int:
+        """The read to make after a full one of `size` bytes: twice that, or as much as is fair."""
+        fair = RELAY_SIZE // len(self) // READ_SIZE * READ_SIZE
+        return max(min(2 * size, fair), READ_SIZE)
+
     def join(self, member: Member) -> None:
         """Give `member` a place. The caller has seen that the room is not full."""
+        self._flush()
         self._members.setdefault(member.door, {})[member] = None
         for watcher in self.watchers:
             watcher.joined(self, member)
@@ -75,19 +87,59 @@ class Room:
     def broadcast(self, sender: Member, chunk: Chunk) -> None:
         """Put a chunk into every outbox but its sender's.
 
-        At the sender's door it goes through as it came; for every other door its frames are
-        rendered once, however many members are there.
+        While readers have been woken that have not run yet, it is held back until the last of
+        them has: then all get what came in this turn of the loop with one write. `settle` sees
+        to that.
         """
+        if self.turn.woken or self._held:
+            self._held.append((sender, chunk))
+            self._held_size += len(chunk.frames)
+            if not self.turn.woken or self._held_size > HOLD_SIZE:
+                self._flush()
+        else:
+            self._put(sender, chunk)
+        for watcher in self.watchers:
+            watcher.relayed(sender, chunk.frames)
+
+    def settle(self) -> None:
+        """Let go of what was held back, if no reader is still to run in this turn.
+
+        A reader calls it whenever it is about to wait, or ends.
+        """
+        if self._held and not self.turn.woken:
+            self._flush()
+
+    def _put(self, sender: Member, chunk: Chunk) -> None:
+        """Put one chunk: as it came at its sender's door, rendered once for every other door."""
         for door, members in self._members.items():
             data = chunk.raw if door is sender.door else door.render(chunk.frames)
             for member in members:
                 if member is not sender:
                     member.outbox.put(data)
-        for watcher in self.watchers:
-            watcher.relayed(sender, chunk.frames)
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        size, self._held_size = self._held_size, 0
+        if size > HOLD_SIZE:  # to join that would cost more than the writes it saves
+            for sender, chunk in held:
+                self._put(sender, chunk)
+            return
+        senders = {sender for sender, _ in held}
+        for door, members in self._members.items() if held else ():
+            data = [
+                (sender, chunk.raw if door is sender.door else door.render(chunk.frames))
+                for sender, chunk in held
+            ]
+            whole = b"".join([piece for _, piece in data])
+            for member in members:
+                if member not in senders:
+                    member.outbox.put(whole)
+                elif others := b"".join([piece for sender, piece in data if sender is not member]):
+                    member.outbox.put(others)
 
     def leave(self, member: Member, departure: Departure) -> None:
         """Take `member`'s place back."""
+        self._flush()
         members = self._members[member.door]
         del members[member]
         if not members:

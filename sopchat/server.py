@@ -3,6 +3,7 @@
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -44,32 +45,22 @@ class Server:
         for door, listeners in doors.items():
             self._console.listening(listeners[0].getsockname()[1], door.title)
         entrances = [(door, listener) for door, group in doors.items() for listener in group]
+        trio.lowlevel.add_instrument(self.room.turn)
         try:
             async with trio.open_nursery() as nursery:
                 for door, listener in entrances:
-                    nursery.start_soon(self._accept_all, door, listener, nursery)
+                    welcome = partial(self._welcome, nursery, door)
+                    nursery.start_soon(accept, listener, welcome, self._console.exhausted)
         finally:
+            trio.lowlevel.remove_instrument(self.room.turn)
             for _, listener in entrances:
                 listener.close()
             self._console.closing()
 
-    async def _accept_all(self, door: Door, listener: socket.socket, nursery: trio.Nursery) -> None:
-        while True:
-            connection = await accept(listener, self._console.exhausted)
-            if self.room.full:
-                self._turn_away(door, connection)
-            else:
-                nursery.start_soon(self._run_session, door, connection)
-
-    def _turn_away(self, door: Door, connection: Connection) -> None:
-        departure = Departure(Reason.ROOM_FULL)
-        self._console.turned_away(connection.peer, departure)
-        if farewell := door.farewell(departure):
-            with contextlib.suppress(OSError):
-                connection.send_now(farewell)
-        connection.close()
-
-    async def _run_session(self, door: Door, connection: Connection) -> None:
+    def _welcome(self, nursery: trio.Nursery, door: Door, connection: Connection) -> None:
+        if self.room.full:
+            self._turn_away(door, connection)
+            return
         session = Session(
             connection,
             door,
@@ -79,4 +70,12 @@ class Server:
             self._limits,
             self._key,
         )
-        await session.run()
+        nursery.start_soon(session.run)
+
+    def _turn_away(self, door: Door, connection: Connection) -> None:
+        departure = Departure(Reason.ROOM_FULL)
+        self._console.turned_away(connection.peer, departure)
+        if farewell := door.farewell(departure):
+            with contextlib.suppress(OSError):
+                connection.send_now(farewell)
+        connection.close()

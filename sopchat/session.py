@@ -17,7 +17,7 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import BadOffer, Chunk, Door, Doorway, Offer
-from sopchat.limits import Limits
+from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.pending import Pending
 from sopchat.room import Member, Room
@@ -51,9 +51,12 @@ class Session:
     _key: bytes
     _doorway: Doorway = attrs.field(init=False)
     _member: Member | None = attrs.field(default=None, init=False)
+    _entry: trio.CancelScope = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._doorway = self._door.enter()
+        # Here, where the order is that in which the connections came: Trio starts tasks in any.
+        self._entry = self._pending.enter(self._limits.auth_timeout)
 
     async def run(self) -> Departure:
         """Live through the connection, close it, and say how it ended.
@@ -95,15 +98,17 @@ class Session:
 
     async def _authenticate(self) -> Offer | Departure:
         """Wait for an offer, bounded in time and number; the departure of who gets no place."""
-        with self._pending.entry(self._limits.auth_timeout) as entry:
+        with self._entry:
             try:
                 offer = await self._doorway.receive_offer(self._connection)
             except OSError as error:
                 return Departure.from_error(error)
             except BadOffer as error:
                 return Departure(Reason.BAD_OFFER, str(error))
-        if entry.cancelled_caught:
-            in_time = trio.current_time() < entry.deadline
+            finally:
+                self._pending.leave(self._entry)
+        if self._entry.cancelled_caught:
+            in_time = trio.current_time() < self._entry.deadline
             return Departure(Reason.CROWDED_OUT if in_time else Reason.AUTH_DEADLINE)
         if offer is None:
             return Departure(Reason.CLOSED)
@@ -116,7 +121,9 @@ class Session:
         return offer
 
     async def _be_member(self, member: Member) -> Departure:
-        """Read and send until one of the two ends, which ends the other."""
+        """Read; and once something has to wait, send too until one of both ends the other."""
+        with member.outbox.idle:
+            return await self._read(member)
         ends: list[Departure] = []
 
         async def until_end(
@@ -140,39 +147,60 @@ class Session:
         departure = await member.outbox.run()
         with contextlib.suppress(OSError):  # no more is there, or the end was an error
             for _ in range(_LAST_READS):
-                data = self._connection.receive_now(self._doorway.most)
+                data = self._connection.receive_now(self._doorway.most(READ_SIZE))
                 if not data:
                     return departure
-                if self._room.pressure:
+                if self._room.pressure.over:
                     break
                 self._relay(member, self._doorway.feed(data))
             return attrs.evolve(departure, detail="the last it sent was dropped")
         return departure
 
     async def _read(self, member: Member) -> Departure:
-        """Relay what the member sends, one chunk a read, until its stream ends or breaks."""
-        pressure, doorway = self._room.pressure, self._doorway
-        holds_back, receive = doorway.patience < math.inf, self._connection.receive
+        """Relay what the member sends, one chunk a read, until its stream ends or breaks.
+
+        Cancelled, it has read nothing that it has not relayed.
+        """
+        connection, doorway, room = self._connection, self._doorway, self._room
+        pressure, turn = room.pressure, room.turn
+        holds_back, size = doorway.patience < math.inf, READ_SIZE
+        task = turn.add_reader()
         try:
             while True:
-                if pressure:
-                    await pressure.relief()
+                room.settle()
                 if holds_back and doorway.half:
-                    data = await self._receive_in_time(member)
+                    await self._wait_in_patience(member)
                 else:
-                    data = await receive(doorway.most)
+                    await connection.wait_readable()
+                turn.ran(task)
+                if pressure.over:
+                    room.settle()
+                    await pressure.relief()
+                    turn.ran(task)
+                most = doorway.most(size)
+                try:
+                    data = connection.receive_now(most)
+                except BlockingIOError:  # woken for nothing
+                    continue
                 if not data:
                     return Departure(Reason.CLOSED)
+                if len(data) == most:
+                    size = room.larger(size)
+                elif size > READ_SIZE > len(data):
+                    size = READ_SIZE
                 self._relay(member, doorway.feed(data))
         except OSError as error:
             return Departure.from_error(error)
+        finally:
+            turn.remove_reader(task)
+            room.settle()
 
-    async def _receive_in_time(self, member: Member) -> bytes:
-        """Receive; relay what is held back when the doorway's patience with it is at its end."""
+    async def _wait_in_patience(self, member: Member) -> None:
+        """Wait until there is something to read; relay what is held back if that takes long."""
         with trio.move_on_after(self._doorway.patience):
-            return await self._connection.receive(self._doorway.most)
+            await self._connection.wait_readable()
+            return
         self._relay(member, self._doorway.flush())
-        return await self._connection.receive(self._doorway.most)
 
     def _relay(self, member: Member, chunk: Chunk | None) -> None:
         if chunk is None:

@@ -10,7 +10,7 @@ one client's passage through it: what it said so far, and what that means in fra
 """
 
 import math
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
 
 import attrs
 
@@ -32,7 +32,8 @@ class Offer:
     welcome: bytes
 
 
-class Chunk(NamedTuple):
+@attrs.define
+class Chunk:
     """What one read of a member means."""
 
     # In the room's currency: whole frames, for the other doors and the watchers.
@@ -55,9 +56,8 @@ class Doorway(Protocol):
     def half(self) -> int:
         """Bytes held back because their message is not whole yet."""
 
-    @property
-    def most(self) -> int:
-        """How many bytes the next read should take at most."""
+    def most(self, size: int) -> int:
+        """How many bytes the next read should take where one of `size` is worth making."""
 
     async def receive_offer(self, connection: Connection) -> Offer | None:
         """Ask for and read what authenticates the client.

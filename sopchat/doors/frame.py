@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import attrs
 
-from sopchat.connection import Connection
+from sopchat.connection import Connection, receive
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Offer
-from sopchat.limits import READ_SIZE
 from sopchat.wire.frame import FRAME_SIZE, Frame, FrameBuffer, field_value
 
 
@@ -43,10 +42,9 @@ class FrameDoorway:
         """Bytes of a frame that is not whole yet."""
         return self._buffer.half
 
-    @property
-    def most(self) -> int:
+    def most(self, size: int) -> int:
         """Just so many that a full read ends with a whole frame: nothing is copied then."""
-        return READ_SIZE - self._buffer.half
+        return size - self._buffer.half
 
     async def receive_offer(self, connection: Connection) -> Offer | None:
         """Read the authentication frame; its echo is the welcome."""
@@ -59,7 +57,7 @@ class FrameDoorway:
     async def receive_frame(self, connection: Connection) -> Frame | None:
         """Read one frame and no byte more; None if the stream ends before it is whole."""
         while True:
-            data = await connection.receive(FRAME_SIZE - self._buffer.half)
+            data = await receive(connection, FRAME_SIZE - self._buffer.half)
             if not data:
                 return None
             chunk = self._buffer.feed(data)

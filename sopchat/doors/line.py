@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import attrs
 
-from sopchat.connection import Connection
+from sopchat.connection import Connection, receive
 from sopchat.departure import Departure
 from sopchat.doors import BadOffer, Chunk, Offer
 from sopchat.wire.display import as_lines, printable
@@ -53,8 +53,7 @@ class LineDoorway:
         """Bytes of a line that has not ended yet."""
         return len(self._early) + self._buffer.half
 
-    @property
-    def most(self) -> int:
+    def most(self, size: int) -> int:
         """The protocol reads a client this much at a time."""
         return LINE_SIZE
 
@@ -83,7 +82,7 @@ class LineDoorway:
         while b"\n" not in self._early:
             if len(self._early) >= LINE_SIZE:
                 raise BadOffer(f"an answer of more than {LINE_SIZE} bytes")
-            data = await connection.receive(LINE_SIZE)
+            data = await receive(connection, LINE_SIZE)
             if not data:
                 return None
             self._early += data

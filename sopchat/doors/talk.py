@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from sopchat.connection import Connection
+from sopchat.connection import Connection, receive
 from sopchat.departure import Departure
 from sopchat.doors import BadOffer, Chunk, Offer
 from sopchat.wire import talk
@@ -52,8 +52,7 @@ class TalkDoorway:
         """A message is what one read took: it is always whole."""
         return 0
 
-    @property
-    def most(self) -> int:
+    def most(self, size: int) -> int:
         """The protocol reads this much at a time."""
         return talk.READ_SIZE
 
@@ -65,7 +64,7 @@ class TalkDoorway:
         if not self._door.keyed:
             return Offer(self.name, b"", talk.GREETING)
         await connection.send([talk.GREETING])
-        message = await connection.receive(self.most)
+        message = await receive(connection, talk.READ_SIZE)
         if not message:
             return None
         name, key = talk.parse(message)

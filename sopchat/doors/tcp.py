@@ -1,7 +1,6 @@
 """Listening TCP sockets, and the connection over one accepted socket.
 
-Plain non-blocking sockets under `trio.lowlevel`: waiting first and reading then is one wait and
-one read for a frame, where reading first would fail once for every frame of a quiet client.
+Plain non-blocking sockets under `trio.lowlevel`, whose waits and calls are told apart.
 """
 
 import contextlib
@@ -12,6 +11,7 @@ import struct
 import sys
 import termios
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 import attrs
 import trio
@@ -87,47 +87,54 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 async def accept(
-    listener: socket.socket, exhausted: Callable[[OSError], None]
-) -> "SocketConnection":
-    """Wait for a client of `listener`.
+    listener: socket.socket,
+    welcome: "Callable[[SocketConnection], None]",
+    exhausted: Callable[[OSError], None],
+) -> NoReturn:
+    """Give every client of `listener` to `welcome`, as they come, until cancelled.
 
-    When the system has no descriptor or memory for it, `exhausted` is told once, and the
-    call tries again after pauses; a client that left before it was accepted is nobody.
+    When the system has no descriptor or memory for one more, `exhausted` is told, once until it
+    has again, and it is tried after pauses; a client that left before it was accepted is nobody.
+    Raises OSError: the listener is of no use.
     """
     told = False
     while True:
         await trio.lowlevel.wait_readable(listener)
-        try:
-            accepted, address = listener.accept()
-        except OSError as error:
-            if error.errno in _UNUSABLE:
-                raise
-            if error.errno in _EXHAUSTED:
-                if not told:
-                    exhausted(error)
-                    told = True
-                await trio.sleep(limits.ACCEPT_BACKOFF)
-        else:
+        # All that have come are taken in one turn of the loop, but not without end.
+        for _ in range(limits.ACCEPTS):
+            try:
+                accepted, address = listener.accept()
+            except OSError as error:
+                if error.errno in _UNUSABLE:
+                    raise
+                if error.errno in _EXHAUSTED:
+                    if not told:
+                        exhausted(error)
+                        told = True
+                    await trio.sleep(limits.ACCEPT_BACKOFF)
+                break
+            told = False
             accepted.setblocking(False)
-            return SocketConnection(accepted, shown_address(address))
+            welcome(SocketConnection(accepted, shown_address(address)))
 
 
 async def accept_first(
     listeners: Iterable[socket.socket], exhausted: Callable[[OSError], None]
 ) -> "SocketConnection":
     """Wait for one client at any of the listeners."""
-    first: list[SocketConnection] = []
-
-    async def accept_into(listener: socket.socket, scope: trio.CancelScope) -> None:
-        first.append(await accept(listener, exhausted))
-        scope.cancel()
-
+    accepted: list[SocketConnection] = []
     async with trio.open_nursery() as nursery:
+
+        def welcome(connection: SocketConnection) -> None:
+            accepted.append(connection)
+            nursery.cancel_scope.cancel()
+
         for listener in listeners:
-            nursery.start_soon(accept_into, listener, nursery.cancel_scope)
-    for late in first[1:]:
-        late.close()
-    return first[0]
+            nursery.start_soon(accept, listener, welcome, exhausted)
+    first, *late = accepted
+    for connection in late:
+        connection.close()
+    return first
 
 
 def shown_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
@@ -156,14 +163,9 @@ class SocketConnection:
         """The socket's number in this process."""
         return self._socket.fileno()
 
-    async def receive(self, most: int) -> bytes:
-        """Wait for bytes and give at most `most` of them; none at the end of the stream."""
-        while True:
-            await trio.lowlevel.wait_readable(self._socket)
-            try:
-                return self._socket.recv(most)
-            except BlockingIOError:  # a false alarm, which select(2) allows
-                continue
+    async def wait_readable(self) -> None:
+        """Wait until there is something to receive."""
+        await trio.lowlevel.wait_readable(self._socket)
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until the socket takes bytes of the pieces, in order; give how many."""

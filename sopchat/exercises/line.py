@@ -32,10 +32,13 @@ async def serve(listener: socket.socket, show: Show) -> None:
     trio.lowlevel.add_instrument(trace)
     try:
         async with trio.open_nursery() as nursery:
-            while True:
-                connection = trace.accepted(await accept(listener, console.exhausted))
+
+            def welcome(accepted: SocketConnection) -> None:
+                connection = trace.accepted(accepted)
                 session = Session(connection, door, room, pending, console, limits, b"")
                 nursery.start_soon(session.run)
+
+            await accept(listener, welcome, console.exhausted)
     finally:
         trio.lowlevel.remove_instrument(trace)
         listener.close()
@@ -89,25 +92,26 @@ class TracedConnection:
         """The client's address."""
         return self._inner.peer
 
-    async def receive(self, most: int) -> bytes:
-        """Wait for bytes, and tell that some came or that the stream is at its end."""
-        try:
-            return self._told(await self._inner.receive(most))
-        except OSError:
-            self._trace.show(f"Descriptor {self._descriptor} is readable\n")
-            raise
+    async def wait_readable(self) -> None:
+        """Wait until there is something to receive."""
+        await self._inner.wait_readable()
 
     def receive_now(self, most: int) -> bytes:
-        """The same without waiting."""
-        return self._told(self._inner.receive_now(most))
-
-    def _told(self, data: bytes) -> bytes:
+        """Receive, and tell that bytes came or that the stream is at its end."""
+        readable = f"Descriptor {self._descriptor} is readable\n"
+        try:
+            data = self._inner.receive_now(most)
+        except BlockingIOError:
+            raise
+        except OSError:
+            self._trace.show(readable)
+            raise
         came = (
             f"{len(data)} bytes received from sd {self._descriptor}"
             if data
             else f"Connection closed for sd {self._descriptor}"
         )
-        self._trace.show(f"Descriptor {self._descriptor} is readable\n{came}\n")
+        self._trace.show(f"{readable}{came}\n")
         return data
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import trio
 
-from sopchat.connection import Connection
+from sopchat.connection import Connection, receive
 from sopchat.console import Console
 from sopchat.doors.frame import FrameDoor, FrameDoorway
 from sopchat.doors.tcp import accept
-from sopchat.limits import Limits
+from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
 from sopchat.session import key_fits
@@ -23,18 +23,16 @@ async def serve(
     room = Room(limits.max_clients, watchers=[console])
     door = FrameDoor()
 
-    async def accept_all(listener: socket.socket) -> None:
-        while True:
-            connection = await accept(listener, console.exhausted)
-            if room.full:
-                connection.close()
-            else:
-                nursery.start_soon(_talk, connection, door, room, key, console, limits)
+    def welcome(connection: Connection) -> None:
+        if room.full:
+            connection.close()
+        else:
+            nursery.start_soon(_talk, connection, door, room, key, console, limits)
 
     console.listening(listeners[0].getsockname()[1])
     async with trio.open_nursery() as nursery:
         for listener in listeners:
-            nursery.start_soon(accept_all, listener)
+            nursery.start_soon(accept, listener, welcome, console.exhausted)
 
 
 async def _talk(
@@ -62,7 +60,7 @@ async def _talk(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send, outbox, nursery.cancel_scope)
             with contextlib.suppress(OSError):
-                while data := await connection.receive(doorway.most):
+                while data := await receive(connection, doorway.most(READ_SIZE)):
                     if chunk := doorway.feed(data):
                         room.broadcast(member, chunk)
                     await room.pressure.relief()

@@ -32,6 +32,17 @@ async def test_an_idle_member_is_written_to_directly_without_its_task() -> None:
     assert outbox.waiting == 0
 
 
+async def test_it_says_when_for_the_first_time_something_has_to_wait() -> None:
+    outbox, _, _ = an_outbox(window=3)
+    with outbox.idle:
+        outbox.put(b"one")
+        await trio.lowlevel.checkpoint()
+        outbox.put(b"two")
+        await trio.sleep_forever()
+    assert outbox.idle.cancelled_caught
+    assert outbox.waiting == 3
+
+
 async def test_what_the_connection_does_not_take_waits_and_goes_out_in_order(
     nursery: trio.Nursery,
 ) -> None:
@@ -80,15 +91,15 @@ async def test_over_the_mark_it_raises_the_pressure_until_half_is_gone(
     outbox, connection, pressure = an_outbox(window=0)
     nursery.start_soon(outbox.run)
     outbox.put(bytes(10_000))
-    assert not pressure
+    assert not pressure.over
     outbox.put(bytes(1))
-    assert pressure
+    assert pressure.over
     connection.open_window(4_000)
     await wait_all_tasks_blocked()
-    assert pressure
+    assert pressure.over
     connection.open_window(1_001)
     await wait_all_tasks_blocked()
-    assert not pressure
+    assert not pressure.over
 
 
 async def test_a_member_that_takes_nothing_for_the_stall_timeout_is_too_slow(
@@ -99,7 +110,7 @@ async def test_a_member_that_takes_nothing_for_the_stall_timeout_is_too_slow(
     start = trio.current_time()
     assert await run_to_end(outbox) == Departure(Reason.TOO_SLOW)
     assert trio.current_time() - start == pytest.approx(5)
-    assert not pressure
+    assert not pressure.over
 
 
 async def test_the_stall_timeout_begins_anew_with_every_byte_taken(
@@ -152,7 +163,7 @@ async def test_a_trickle_over_the_mark_lasts_six_stall_timeouts_at_most(
     nursery.start_soon(trickle)
     assert await run_to_end(outbox) == Departure(Reason.TOO_SLOW)
     assert 30 <= trio.current_time() - start <= 31
-    assert not pressure
+    assert not pressure.over
     nursery.cancel_scope.cancel()
 
 
@@ -202,6 +213,6 @@ async def test_an_outbox_that_has_ended_drops_what_is_put_and_raises_no_pressure
     outbox.put(b"x")
     await run_to_end(outbox)
     outbox.put(bytes(50_000))
-    assert not pressure
+    assert not pressure.over
     assert outbox.waiting == 1
     assert connection.taken == b""

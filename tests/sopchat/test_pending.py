@@ -9,12 +9,13 @@ async def test_who_does_not_finish_in_time_is_cancelled_at_its_deadline(
 ) -> None:
     pending = Pending(limit=3)
     start = trio.current_time()
-    with pending.entry(10) as entry:
+    with pending.enter(10) as scope:
         assert len(pending) == 1
         await trio.sleep_forever()
-    assert entry.cancelled_caught
+    assert scope.cancelled_caught
     assert trio.current_time() - start == 10
-    assert trio.current_time() >= entry.deadline
+    assert trio.current_time() >= scope.deadline
+    pending.leave(scope)
     assert len(pending) == 0
 
 
@@ -24,23 +25,30 @@ async def test_one_more_than_the_limit_pushes_out_the_oldest_and_only_that(
     pending = Pending(limit=2)
     pushed_out: list[int] = []
 
-    async def wait(number: int) -> None:
-        with pending.entry(1000) as entry:
+    async def wait(number: int, scope: trio.CancelScope) -> None:
+        with scope:
             await trio.sleep_forever()
-        assert trio.current_time() < entry.deadline
+        assert trio.current_time() < scope.deadline
+        pending.leave(scope)
         pushed_out.append(number)
 
     for number in range(4):
-        nursery.start_soon(wait, number)
+        nursery.start_soon(wait, number, pending.enter(1000))
         await wait_all_tasks_blocked()
         assert len(pending) == min(number + 1, 2)
     assert pushed_out == [0, 1]
     nursery.cancel_scope.cancel()
 
 
+async def test_the_oldest_is_who_entered_first_whichever_task_runs_first() -> None:
+    pending = Pending(limit=2)
+    first, second, third = (pending.enter(1000) for _ in range(3))
+    assert [scope.cancel_called for scope in (first, second, third)] == [True, False, False]
+
+
 async def test_who_finishes_makes_room_without_pushing_anybody_out() -> None:
     pending = Pending(limit=1)
     for _ in range(3):
-        with pending.entry(1000) as entry:
-            pass
-        assert not entry.cancelled_caught
+        with pending.enter(1000) as scope:
+            pending.leave(scope)
+        assert not scope.cancelled_caught

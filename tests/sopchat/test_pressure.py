@@ -23,11 +23,11 @@ async def test_readers_wait_until_the_last_outbox_is_under_its_mark(
     pressure.fall()
     await wait_all_tasks_blocked()
     assert read == 0
-    assert pressure
+    assert pressure.over
     pressure.fall()
     await wait_all_tasks_blocked()
     assert read == 2
-    assert not pressure
+    assert not pressure.over
 
 
 async def test_without_pressure_nobody_waits() -> None:

@@ -9,7 +9,7 @@ from trio.testing import wait_all_tasks_blocked
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Chunk
 from sopchat.doors.frame import FrameDoor
-from sopchat.limits import Limits
+from sopchat.limits import READ_SIZE, RELAY_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
 from tests.support.connection import PlayedConnection
@@ -86,6 +86,67 @@ async def test_watchers_see_everything_in_the_order_in_which_it_happens() -> Non
     ]
 
 
+async def test_what_comes_in_one_turn_goes_to_each_of_the_others_with_one_write() -> None:
+    room = Room(4)
+    members = [a_member(room, name) for name in (b"ann", b"bob", b"eve")]
+    for member, _ in members:
+        room.join(member)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    room.broadcast(members[0][0], said(frame("ann", "1")))
+    room.settle()
+    room.broadcast(members[1][0], said(frame("bob", "2")))
+    room.broadcast(members[0][0], said(frame("ann", "3")))
+    assert [connection.writes for _, connection in members] == [0, 0, 0]
+    room.turn.woken.clear()
+    room.settle()
+    assert [connection.writes for _, connection in members] == [1, 1, 1]
+    assert [bytes(connection.taken) for _, connection in members] == [
+        frame("bob", "2"),
+        frame("ann", "1") + frame("ann", "3"),
+        frame("ann", "1") + frame("bob", "2") + frame("ann", "3"),
+    ]
+
+
+async def test_who_joins_or_leaves_finds_nothing_held_back() -> None:
+    room = Room(4)
+    (ann, _), (bob, bob_connection), (eve, eve_connection) = (
+        a_member(room, name) for name in (b"ann", b"bob", b"eve")
+    )
+    room.join(ann)
+    room.join(bob)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    room.broadcast(ann, said(frame("ann", "before eve")))
+    room.join(eve)
+    assert bob_connection.taken == frame("ann", "before eve")
+    room.broadcast(ann, said(frame("ann", "after")))
+    room.leave(ann, Departure(Reason.CLOSED))
+    assert eve_connection.taken == frame("ann", "after")
+
+
+async def test_more_than_is_worth_a_copy_is_not_held_back() -> None:
+    room = Room(4)
+    (ann, _), (bob, connection) = a_member(room, b"ann"), a_member(room, b"bob")
+    room.join(ann)
+    room.join(bob)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    room.broadcast(ann, said(frame("ann", "small")))
+    room.broadcast(ann, said(frame("ann", "large") * 128))
+    assert connection.taken == frame("ann", "small") + frame("ann", "large") * 128
+    assert connection.writes == 2
+
+
+async def test_reads_grow_while_what_they_make_the_room_write_is_bounded() -> None:
+    room = Room(200)
+    for number in range(200):
+        room.join(a_member(room, b"m%d" % number)[0])
+        size = READ_SIZE
+        for _ in range(20):
+            size = room.larger(size)
+            assert size % READ_SIZE == 0
+            assert size == READ_SIZE or size * len(room) <= RELAY_SIZE
+        assert size > READ_SIZE or len(room) > 32
+
+
 @attrs.define(eq=False)
 class Present:
     """A member of the play, with what it must have received."""
@@ -97,7 +158,7 @@ class Present:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["join", "leave", "send", "send", "send", "open"]),
+        st.sampled_from(["join", "leave", "send", "send", "send", "open", "wake", "settle"]),
         st.integers(0, 5),
         st.integers(1, 1500),
     ),
@@ -109,7 +170,10 @@ steps = st.lists(
 async def test_every_member_present_gets_every_frame_of_the_others_once_and_in_one_order(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    """Whatever joins, leaves and sends happen, however much each connection takes at a time."""
+    """Whatever joins, leaves and sends happen, in however many turns of the loop.
+
+    And however much each connection takes at a time.
+    """
     room = Room(100)
     present: list[Present] = []
     gone: list[Present] = []
@@ -143,17 +207,27 @@ async def test_every_member_present_gets_every_frame_of_the_others_once_and_in_o
         def open_window(who: int, size: int) -> None:
             present[who % len(present)].connection.open_window(size)
 
+        def wake(who: int, size: int) -> None:
+            room.turn.woken.add(trio.lowlevel.current_task())
+
+        def settle(who: int = 0, size: int = 0) -> None:
+            room.turn.woken.clear()
+            room.settle()
+
         acts: dict[str, Callable[[int, int], None]] = {
             "join": join,
             "leave": leave,
             "send": send,
             "open": open_window,
+            "wake": wake,
+            "settle": settle,
         }
         for act, who, size in steps:
             if present or act == "join":
                 acts[act](who, size)
                 if size % 2:
                     await wait_all_tasks_blocked()
+        settle()
         for each in present:
             each.connection.open_window()
         await wait_all_tasks_blocked()

@@ -144,7 +144,7 @@ async def test_a_member_cut_as_too_slow_is_reset_and_what_it_had_sent_is_relayed
         async with trio.open_nursery() as nursery:
             nursery.start_soon(collect)
             nursery.start_soon(sender.send_all, b"".join(frames("sender", 40_000)))
-            await until(lambda: bool(house.server.room.pressure))
+            await until(lambda: house.server.room.pressure.over > 0)
             await stuck.send_all(frame("stuck", "last words"))
         with pytest.raises(trio.BrokenResourceError, match="reset"):
             while await stuck.receive_some(2**20):

@@ -243,7 +243,7 @@ async def test_a_reader_waits_while_a_member_cannot_keep_up(
     house.room.pressure.rise()
     connection.say(frame("ann", "1"), frame("ann", "2"))
     await wait_all_tasks_blocked()
-    assert house.listener.taken == frame("ann", "1")  # the read that was under way
+    assert house.listener.taken == b""
     house.room.pressure.fall()
     await wait_all_tasks_blocked()
     assert house.listener.taken == frame("ann", "1") + frame("ann", "2")

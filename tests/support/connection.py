@@ -66,11 +66,10 @@ class PlayedConnection:
             raise BlockingIOError
         return self._take(piece)
 
-    async def receive(self, most: int) -> bytes:
+    async def wait_readable(self) -> None:
         await trio.lowlevel.checkpoint()
         while not self.incoming:
             await self._changed.park()
-        return self.receive_now(most)
 
     def receive_now(self, most: int) -> bytes:
         if not self.incoming:

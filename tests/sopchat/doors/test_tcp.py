@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from sopchat.connection import receive
 from sopchat.doors.tcp import (
     SocketConnection,
     accept,
@@ -21,6 +22,10 @@ def never(error: OSError) -> None:
     pytest.fail(f"exhausted: {error}")
 
 
+def unheard(connection: SocketConnection) -> None:
+    pytest.fail(f"accepted: {connection.peer}")
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     (listener,) = open_listeners(0)
@@ -33,7 +38,7 @@ async def connected(listener: socket.socket) -> tuple[SocketConnection, socket.s
     """The server's side and the client's side of one connection."""
     client = socket.create_connection(listener.getsockname()[:2])
     client.setblocking(False)
-    return await accept(listener, never), client
+    return await accept_first([listener], never), client
 
 
 @pytest.mark.sentence("C1")
@@ -42,7 +47,7 @@ async def test_without_a_host_it_listens_on_every_address_of_ipv4_and_ipv6(
     listener: socket.socket, host: str
 ) -> None:
     with Client(listener.getsockname()[1], host) as client:
-        connection = await accept(listener, never)
+        connection = await accept_first([listener], never)
         connection.close()
         assert connection.peer == shown_address(client.socket.getsockname())
 
@@ -150,11 +155,8 @@ async def test_accept_survives_exhaustion_with_pauses_and_tells_it_once(
     told: list[OSError] = []
     accepted: list[SocketConnection] = []
 
-    async def accept_one() -> None:
-        accepted.append(await accept(failing, told.append))  # type: ignore[arg-type]
-
     with Client(listener.getsockname()[1]):
-        nursery.start_soon(accept_one)
+        nursery.start_soon(accept, failing, accepted.append, told.append)  # type: ignore[arg-type]
         for _ in range(4):
             await trio.lowlevel.wait_readable(listener)
             await wait_all_tasks_blocked(0.01)
@@ -172,13 +174,13 @@ async def test_a_client_gone_before_it_was_accepted_is_nobody(
 ) -> None:
     with Client(listener.getsockname()[1]):
         failing = FailingListener(listener, number)
-        connection = await accept(failing, never)  # type: ignore[arg-type]
+        connection = await accept_first([failing], never)  # type: ignore[list-item]
         connection.close()
 
 
 async def test_a_listener_of_no_use_is_an_error(listener: socket.socket) -> None:
     with Client(listener.getsockname()[1]), pytest.raises(OSError, match="said"):
-        await accept(FailingListener(listener, errno.EINVAL), never)  # type: ignore[arg-type]
+        await accept(FailingListener(listener, errno.EINVAL), unheard, never)  # type: ignore[arg-type]
 
 
 async def test_the_first_client_of_any_listener_is_taken() -> None:
@@ -200,12 +202,12 @@ async def test_receive_gives_what_came_then_nothing_at_the_end(
 ) -> None:
     connection, client = connected
     client.send(b"hello")
-    assert await connection.receive(3) == b"hel"
-    assert await connection.receive(3) == b"lo"
+    assert await receive(connection, 3) == b"hel"
+    assert await receive(connection, 3) == b"lo"
     with pytest.raises(BlockingIOError):
         connection.receive_now(3)
     client.close()
-    assert await connection.receive(3) == b""
+    assert await receive(connection, 3) == b""
     connection.close()
 
 
@@ -258,7 +260,7 @@ async def test_a_reset_is_an_error_with_its_number(
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
     with pytest.raises(ConnectionResetError):
-        await connection.receive(1)
+        await receive(connection, 1)
     with pytest.raises(BrokenPipeError):
         connection.send_now(b"x")
     connection.close()

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { NAME = 64, TEXT = 448, FRAME = NAME + TEXT, MEMBERS = 1024 };
+enum { NAME = 64, TEXT = 448, FRAME = NAME + TEXT, MEMBERS = 8192 };
 
 static struct pollfd places[1 + MEMBERS]; /* 0 is the listener */
 static char is_member[1 + MEMBERS];
@@ -61,7 +61,7 @@ int main(int argc, char **argv) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1]))};
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) return 1;
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 4096)) return 1;
     places[0] = (struct pollfd){.fd = listener, .events = POLLIN};
     puts("listening");
     fflush(stdout);

@@ -1,0 +1,168 @@
+"""`scripts/bench`: measures sop-chat beside its peers and prints the tables."""
+
+import argparse
+import contextlib
+import os
+import re
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks import chart, report
+from benchmarks.peers import PEERS, QUIET, SHOWN, Peer, PeerFault, Server, build, running
+from benchmarks.report import Outcome
+from benchmarks.workloads import (
+    FULL,
+    IMPORT_TRIO,
+    QUICK,
+    Effort,
+    Workload,
+    run_to_end,
+    start,
+    workloads,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGE = DOCS / "performance.md"
+# Between these two the page holds what the last `--write` measured.
+FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
+
+
+class Run:
+    """All rounds of all workloads, with progress on standard error."""
+
+    def __init__(self, planned: Sequence[Workload], effort: Effort) -> None:
+        self._planned = planned
+        self._effort = effort
+        self.results: dict[str, dict[str, Outcome]] = {}
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+
+    def __call__(self) -> None:
+        """Measure everything: round by round, and within one the peers in turn."""
+        missing = {peer.name: peer.missing for peer in PEERS if peer.missing}
+        for name, what in missing.items():
+            self._console.print(f"{name} is left out: {what} is not installed")
+        with self._progress:
+            task = self._progress.add_task("", total=self._effort.rounds * len(self._planned))
+            for number in range(self._effort.rounds):
+                for workload in self._planned:
+                    here = f"round {number + 1} of {self._effort.rounds}: {workload.title}"
+                    self._progress.update(task, description=here)
+                    if self._progress.disable:
+                        self._console.print(here)
+                    self._round(workload, number)
+                    self._progress.advance(task)
+
+    def _round(self, workload: Workload, number: int) -> None:
+        peers = [peer for peer in workload.peers if not peer.missing]
+        # Nobody is always the first.
+        place = number % len(peers)
+        peers = peers[place:] + peers[:place]
+        if workload.starts:
+            for _ in range(workload.turns):
+                self._outcome(workload, IMPORT_TRIO).turns.append(run_to_end(IMPORT_TRIO))
+                for peer in peers:
+                    self._outcome(workload, peer).turns.append(start(peer))
+            return
+        with contextlib.ExitStack() as stack:
+            servers = {peer: stack.enter_context(running(peer)) for peer in peers}
+            for _ in range(workload.turns):
+                for peer, server in servers.items():
+                    self._turn(workload, peer, server)
+
+    def _turn(self, workload: Workload, peer: Peer, server: Server) -> None:
+        outcome = self._outcome(workload, peer)
+        if outcome.fault:
+            return
+        try:
+            outcome.turns.append(workload.measure(server))
+        except PeerFault as fault:
+            outcome.fault = str(fault)
+            self._console.print(f"{peer.name}, {workload.title}: {fault}")
+
+    def _outcome(self, workload: Workload, peer: Peer) -> Outcome:
+        return self.results.setdefault(workload.title, {}).setdefault(peer.name, Outcome())
+
+    def own_faults(self) -> Iterator[str]:
+        """What sop-chat did wrong."""
+        for title, outcomes in self.results.items():
+            for peer in (SHOWN, QUIET):
+                if peer.name in outcomes and outcomes[peer.name].fault:
+                    yield f"{peer.name}, {title}: {outcomes[peer.name].fault}"
+
+
+def allow_descriptors() -> None:
+    """As many as the system lets this user have: every connection takes one at each end."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def main() -> int:
+    """Build, measure, print; status 1 if sop-chat lost or harmed a frame."""
+    parser = argparse.ArgumentParser(
+        prog="bench",
+        description="Measures sop-chat beside its peers, in one run, in turn. Every figure is the"
+        " median of the rounds; compare only within a run. Needs gcc; with ncat installed, that is"
+        " measured as well.",
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round, under a minute")
+    parser.add_argument(
+        "--processors", type=int, metavar="N", help="run everything on N processors (default: all)"
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 5; with --quick: 1")
+    parser.add_argument(
+        "--only", metavar="TEXT", action="append", help="workloads with TEXT in their title only"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--charts", type=Path, metavar="FOLDER", help="draw them there")
+    parser.add_argument(
+        "--write", action="store_true", help="write tables, JSON and charts into docs/"
+    )
+    options = parser.parse_args()
+    effort = QUICK if options.quick else FULL
+    if options.rounds is not None:
+        effort = effort.with_rounds(options.rounds)
+    planned = [
+        workload
+        for workload in workloads(effort)
+        if not options.only or any(text in workload.title for text in options.only)
+    ]
+    if not planned or effort.rounds < 1:
+        parser.error("nothing is left to be measured")
+    if options.processors:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
+    allow_descriptors()
+    build()
+    run = Run(planned, effort)
+    run()
+    tables = report.tables(planned, run.results)
+    print(tables, end="")
+    if options.json or options.write:
+        everything = report.as_json(planned, run.results, PEERS)
+        (options.json or DOCS / "performance.json").write_text(everything)
+    if options.charts or options.write:
+        chart.draw(options.charts or DOCS, planned, run.results)
+    if options.write:
+        PAGE.write_text(FIGURES.sub(lambda _: tables, PAGE.read_text()))
+    faults = list(run.own_faults())
+    for fault in faults:
+        print(f"bench: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

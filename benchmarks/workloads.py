@@ -1,0 +1,160 @@
+"""What is measured, and how. A workload gives one figure for each turn of each peer."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import attrs
+
+from benchmarks.peers import (
+    ASYNCIO,
+    NATS,
+    NCAT,
+    PEERS,
+    PLAIN,
+    QUIET,
+    QUIET_DOORS,
+    RELAY,
+    SHOWN,
+    SHOWN_DOORS,
+    UVLOOP,
+    Peer,
+    Server,
+    running,
+)
+
+# What a turn gives: the figure itself as `value`, and what else is worth keeping.
+Figures = dict[str, float]
+
+
+@attrs.frozen
+class Effort:
+    """How much is done for a figure."""
+
+    rounds: int
+    flood: float  # seconds of sending
+    pings: int  # frames in flight one after another, to 3
+    crowd_pings: int  # the same, to 1,000 and more
+    talk: float  # seconds
+    joins: int
+    idle: int
+    sizes: tuple[int, ...]  # of the growth curve
+
+    def with_rounds(self, rounds: int) -> "Effort":
+        """The same, so many times."""
+        return attrs.evolve(self, rounds=rounds)
+
+
+FULL = Effort(5, 1.0, 2000, 60, 5.0, 1000, 5000, (4, 16, 64, 256, 1000, 4000))
+QUICK = Effort(1, 0.2, 400, 15, 0.8, 300, 1000, (4, 256))
+
+
+@attrs.frozen
+class Workload:
+    """One thing to measure, for each of some peers."""
+
+    title: str
+    # Of the figure: "/s", "us", "ms" or "B".
+    unit: str
+    peers: tuple[Peer, ...]
+    measure: Callable[[Server], Figures]
+    # Turns within a round. Delays take many short ones with all servers running: a shared
+    # machine changes its pace within seconds.
+    turns: int = 1
+    # Start the peer and measure that, instead of measuring one that runs.
+    starts: bool = False
+    # Members of whom one sends: a point of the growth curve. 0 where it is none.
+    size: int = 0
+
+
+def workloads(effort: Effort) -> Iterator[Workload]:
+    """Everything that is measured, in the order of the tables."""
+    large = tuple(peer for peer in PEERS if peer is not NCAT)  # which takes a hundred members
+    yield Workload("4 flooding one another", "/s", PEERS, partial(_flood, 4, 4, effort.flood))
+    yield Workload("1 flooding 3", "/s", PEERS, partial(_flood, 4, 1, effort.flood))
+    yield Workload(
+        "1 flooding 1,000",
+        "/s",
+        (RELAY, NATS, ASYNCIO, UVLOOP, SHOWN, QUIET),
+        partial(_flood, 1001, 1, effort.flood),
+    )
+    yield Workload(
+        "4 flooding through all doors",
+        "/s",
+        (SHOWN_DOORS, QUIET_DOORS),
+        partial(_flood, 4, 3, effort.flood),
+    )
+    yield Workload("one frame to 3, p50", "us", PEERS, partial(_ping, 4, effort.pings), turns=5)
+    yield Workload(
+        "one frame to 1,000, p50", "us", large, partial(_ping, 1001, effort.crowd_pings), turns=3
+    )
+    yield Workload("living room of 100, p99", "us", large, partial(_talk, 100, 10, effort.talk))
+    yield Workload(
+        "joins",
+        "/s",
+        (PLAIN, RELAY, NATS, ASYNCIO, UVLOOP, SHOWN, QUIET),
+        partial(_join, effort.joins),
+    )
+    yield Workload(
+        "memory per idle connection",
+        "B",
+        (RELAY, NATS, ASYNCIO, UVLOOP, SHOWN),
+        partial(_memory, effort.idle),
+    )
+    yield Workload("start to listening", "ms", PEERS, _nothing, turns=3, starts=True)
+    for size in effort.sizes:
+        peers = (RELAY, NATS, QUIET)
+        pings = effort.pings if size < 100 else effort.crowd_pings
+        yield Workload(f"{size:,}: p50", "us", peers, partial(_ping, size, pings), size=size)
+        yield Workload(
+            f"{size:,}: delivered", "/s", peers, partial(_flood, size, 1, effort.flood), size=size
+        )
+
+
+IMPORT_TRIO = Peer('python -c "import trio"', (sys.executable, "-c", "import trio"))
+
+
+def start(peer: Peer) -> Figures:
+    """Milliseconds from the command to a connection."""
+    begin = time.perf_counter()
+    with running(peer):
+        return {"value": (time.perf_counter() - begin) * 1e3}
+
+
+def run_to_end(peer: Peer) -> Figures:
+    """Milliseconds of a command that ends by itself."""
+    begin = time.perf_counter()
+    subprocess.run(peer.command, check=True)
+    return {"value": (time.perf_counter() - begin) * 1e3}
+
+
+def _flood(members: int, senders: int, seconds: float, server: Server) -> Figures:
+    figures = server.load("flood", members, senders, seconds)
+    return figures | {"value": figures["delivered"] / figures["seconds"]}
+
+
+def _ping(members: int, times: int, server: Server) -> Figures:
+    figures = server.load("ping", members, times)
+    return figures | {"value": figures["p50"]}
+
+
+def _talk(members: int, rate: int, seconds: float, server: Server) -> Figures:
+    figures = server.load("talk", members, rate, seconds)
+    return figures | {"value": figures["p99"]}
+
+
+def _join(members: int, server: Server) -> Figures:
+    figures = server.load("join", members, 32)
+    return figures | {"value": figures["joins"] / figures["seconds"]}
+
+
+def _memory(members: int, server: Server) -> Figures:
+    before = server.memory()
+    with server.staying(members):
+        return {"value": (server.memory() - before) / members}
+
+
+def _nothing(server: Server) -> Figures:
+    raise NotImplementedError
