@@ -5,10 +5,13 @@ import attrs
 # One read takes this many bytes at first: 128 whole frames, one system call for all of them.
 READ_SIZE = 64 * 1024
 
-# A member whose reads are full is read with ever larger ones, as long as what one read makes the
-# room write to all its members stays below this (bytes). In a small room that is half as many calls
-# again; in a large one nobody waits long while one member is served.
-RELAY_SIZE = 4 * 1024 * 1024
+# A member whose reads are full is read with ever larger ones, up to this many bytes: it is the
+# system's work for each call that is saved. Larger ones still gained nothing.
+MOST_READ_SIZE = 1024 * 1024
+
+# In a large room they stay smaller, so that what one read makes the room write to all its members
+# is at most this much (bytes): a tenth of a second, in which nobody else is served.
+RELAY_SIZE = 512 * 1024 * 1024
 
 # Output is written to the console at most this often (seconds): a person sees no difference,
 # and a busy room pays for a write per batch instead of one per message.

@@ -6,7 +6,7 @@ Two write, never at once: the direct write while nothing waits, and otherwise th
 import contextlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
@@ -43,6 +43,9 @@ class Outbox:
     _connection: Connection
     _pressure: Pressure
     _limits: Limits
+    # Cancelled when for the first time something has to wait. Most members never need more than
+    # the direct write, and a channel and a task of their own would cost each of them 5 KiB.
+    idle: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     # Bytes put and not yet taken by the connection, the batch being written included.
     waiting: int = attrs.field(default=0, init=False)
     # When `waiting` went over the mark (Trio's clock), until it is half the mark again.
@@ -51,22 +54,21 @@ class Outbox:
     # What a direct write met, for the sender task to report: the system says it only once.
     _error: OSError | None = attrs.field(default=None, init=False)
     _channel: _Channel | None = attrs.field(default=None, init=False)
-    # Cancelled when for the first time something has to wait. Most members never need more than
-    # the direct write, and a channel and a task of their own would cost each of them 5 KiB.
-    idle: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _send_now: Callable[[bytes], int] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._send_now = self._connection.send_now
 
     def put(self, chunk: bytes) -> None:
         """Send `chunk` after all that came before it. Never waits, never fails.
 
         An outbox whose sender task has ended drops it: its member is on the way out.
         """
-        if self._closed:
-            return
         piece: bytes | memoryview = chunk
         if not self.waiting:
             # The direct write: an idle member gets its frames without a task being woken.
             try:
-                sent = self._connection.send_now(chunk)
+                sent = self._send_now(chunk)
             except BlockingIOError:
                 sent = 0
             except OSError as error:
@@ -75,6 +77,8 @@ class Outbox:
                 return
             if sent:
                 piece = memoryview(chunk)[sent:]
+        if self._closed:
+            return
         put, _ = self._channel or self._open()
         put.send_nowait(piece)
         self.waiting += len(piece)

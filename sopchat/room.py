@@ -8,7 +8,7 @@ import attrs
 
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Door
-from sopchat.limits import HOLD_SIZE, READ_SIZE, RELAY_SIZE
+from sopchat.limits import HOLD_SIZE, MOST_READ_SIZE, READ_SIZE, RELAY_SIZE
 from sopchat.outbox import Outbox
 from sopchat.pressure import Pressure
 from sopchat.turn import Turn
@@ -75,7 +75,7 @@ class Room:
     def larger(self, size: int) -> int:
         """The read to make after a full one of `size` bytes: twice that, or as much as is fair."""
         fair = RELAY_SIZE // len(self) // READ_SIZE * READ_SIZE
-        return max(min(2 * size, fair), READ_SIZE)
+        return max(min(2 * size, fair, MOST_READ_SIZE), READ_SIZE)
 
     def join(self, member: Member) -> None:
         """Give `member` a place. The caller has seen that the room is not full."""

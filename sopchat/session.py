@@ -51,12 +51,14 @@ class Session:
     _key: bytes
     _doorway: Doorway = attrs.field(init=False)
     _member: Member | None = attrs.field(default=None, init=False)
-    _entry: trio.CancelScope = attrs.field(init=False)
+    # As long as there is no sender task beside the session's own. Cancelled at the deadline for
+    # authenticating, by a newer connection, or when the first frame has to wait.
+    _alone: trio.CancelScope = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._doorway = self._door.enter()
         # Here, where the order is that in which the connections came: Trio starts tasks in any.
-        self._entry = self._pending.enter(self._limits.auth_timeout)
+        self._alone = self._pending.enter(self._limits.auth_timeout)
 
     async def run(self) -> Departure:
         """Live through the connection, close it, and say how it ended.
@@ -66,6 +68,8 @@ class Session:
         departure = Departure(Reason.STOPPING)
         try:
             departure = await self._live()
+            if self._member is not None:
+                self._relay(self._member, self._doorway.flush())
         except Exception as error:  # a defect of ours costs one connection, not the room
             departure = Departure(Reason.FAULT, repr(error))
         finally:
@@ -82,34 +86,27 @@ class Session:
         return departure
 
     async def _live(self) -> Departure:
-        offer = await self._authenticate()
-        if isinstance(offer, Departure):
-            return offer
-        outbox = Outbox(self._connection, self._room.pressure, self._limits)
-        member = Member(offer.name, self._connection.peer, self._door, outbox)
-        # The welcome goes out first, and nothing awaits between it and the place.
-        outbox.put(offer.welcome)
-        self._member = member
-        self._room.join(member)
-        self._relay(member, self._doorway.feed(b""))
-        departure = await self._be_member(member)
-        self._relay(member, self._doorway.flush())
-        return departure
+        with self._alone:
+            offer = await self._authenticate()
+            if isinstance(offer, Departure):
+                return offer
+            self._alone.deadline = math.inf
+            return await self._read(self._join(offer))
+        if self._member is not None:
+            return await self._read_and_send(self._member)
+        in_time = trio.current_time() < self._alone.deadline
+        return Departure(Reason.CROWDED_OUT if in_time else Reason.AUTH_DEADLINE)
 
     async def _authenticate(self) -> Offer | Departure:
-        """Wait for an offer, bounded in time and number; the departure of who gets no place."""
-        with self._entry:
-            try:
-                offer = await self._doorway.receive_offer(self._connection)
-            except OSError as error:
-                return Departure.from_error(error)
-            except BadOffer as error:
-                return Departure(Reason.BAD_OFFER, str(error))
-            finally:
-                self._pending.leave(self._entry)
-        if self._entry.cancelled_caught:
-            in_time = trio.current_time() < self._entry.deadline
-            return Departure(Reason.CROWDED_OUT if in_time else Reason.AUTH_DEADLINE)
+        """Wait for an offer; the departure of who gets no place."""
+        try:
+            offer = await self._doorway.receive_offer(self._connection)
+        except OSError as error:
+            return Departure.from_error(error)
+        except BadOffer as error:
+            return Departure(Reason.BAD_OFFER, str(error))
+        finally:
+            self._pending.leave(self._alone)
         if offer is None:
             return Departure(Reason.CLOSED)
         fits = key_fits(offer.key, self._key)
@@ -120,10 +117,17 @@ class Session:
             return Departure(Reason.ROOM_FULL)
         return offer
 
-    async def _be_member(self, member: Member) -> Departure:
-        """Read; and once something has to wait, send too until one of both ends the other."""
-        with member.outbox.idle:
-            return await self._read(member)
+    def _join(self, offer: Offer) -> Member:
+        """Welcome the client and give it its place, with nothing in between."""
+        outbox = Outbox(self._connection, self._room.pressure, self._limits, self._alone)
+        outbox.put(offer.welcome)
+        self._member = member = Member(offer.name, self._connection.peer, self._door, outbox)
+        self._room.join(member)
+        self._relay(member, self._doorway.feed(b""))
+        return member
+
+    async def _read_and_send(self, member: Member) -> Departure:
+        """Read, and send what waits in the outbox, until one of both ends the other."""
         ends: list[Departure] = []
 
         async def until_end(
