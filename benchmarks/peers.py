@@ -73,12 +73,14 @@ NATS = Peer(
 NCAT = Peer("ncat", ("ncat", "--broker", "-l", "127.0.0.1", "{port}"), room="bare:{port}")
 ASYNCIO = Peer("asyncio", _asyncio("asyncio"))
 UVLOOP = Peer("uvloop", _asyncio("uvloop"))
+# The floor for whatever runs on Trio: it takes part where the loop is what counts.
+TRIO = Peer("bare Trio", (sys.executable, str(HERE / "peers" / "trio_server.py"), "{port}"))
 SHOWN = Peer("sop-chat, shown", _sop_chat())
 QUIET = Peer("sop-chat, quiet", _sop_chat("--quiet"))
 SHOWN_DOORS = attrs.evolve(SHOWN, command=_sop_chat(*_DOORS), room=_MIXED)
 QUIET_DOORS = attrs.evolve(QUIET, command=_sop_chat("--quiet", *_DOORS), room=_MIXED)
 
-PEERS = (PLAIN, RELAY, NATS, NCAT, ASYNCIO, UVLOOP, SHOWN, QUIET)
+PEERS = (PLAIN, RELAY, NATS, NCAT, ASYNCIO, UVLOOP, TRIO, SHOWN, QUIET)
 
 
 def build() -> None:

@@ -10,7 +10,7 @@ import codecs
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sopchat.wire.frame import field_value, name_fields_and_texts
 
@@ -20,7 +20,6 @@ _JOINERS = "\u200c\u200d"
 
 # Red, green, yellow, blue, magenta and cyan, then their bright kin: seen on light and on dark.
 _COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95, 96)
-
 
 # Printable ASCII.
 _PLAIN = bytes(range(0x20, 0x7F))
@@ -52,26 +51,19 @@ def _escape_run(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ESCAPE_RUNS, _escape_run)
 
 
-def printable_lines(texts: Sequence[bytes]) -> str:
-    """Each of the texts as `printable` shows it, joined by newlines.
-
-    Texts in plain ASCII, which most are, take a few calls for all of them together.
-    """
-    block = b"\n".join(texts)
-    if len(block.translate(None, _PLAIN)) == block.count(b"\n") == len(texts) - 1:
-        return block.decode("ascii")
-    return "\n".join(map(printable, texts))
-
-
 def as_lines(frames: bytes, start: Callable[[bytes], str], end: str = "\n") -> str:
     """Each of the whole frames as one line: `start(name)`, its text, `end`.
 
-    Takes few calls for all of them where all say the same name.
+    Where all say the same name and their texts are plain ASCII, which most are, it takes a few
+    calls for all of them together.
     """
     names, texts = name_fields_and_texts(frames)
     if names.count(names[0]) == len(names):
         first = start(field_value(names[0]))
-        return first + printable_lines(texts).replace("\n", end + first) + end
+        between = end + first
+        if not b"".join(texts).translate(None, _PLAIN):
+            return first + between.encode().join(texts).decode() + end
+        return first + between.join(map(printable, texts)) + end
     return "".join(
         start(field_value(name)) + printable(text) + end
         for name, text in zip(names, texts, strict=True)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sopchat.wire.display import coloured, escape, printable, printable_lines
+from sopchat.wire.display import as_lines, coloured, escape, printable
+from sopchat.wire.frame import Frame, field_value
 
 
 @given(st.binary())
@@ -45,12 +46,14 @@ def test_bytes_that_are_not_utf8_are_escaped_one_by_one(data: bytes) -> None:
     assert printable(data) == expected
 
 
-@given(st.lists(st.binary() | st.text().map(str.encode), min_size=1))
+@given(st.lists(st.binary(max_size=448) | st.text(max_size=100).map(str.encode), min_size=1))
 @example([b"a\nb", b"c"])
 @example([b"a", b""])
 @example([b""])
 def test_lines_shown_together_are_the_same_as_one_by_one(texts: list[bytes]) -> None:
-    assert printable_lines(texts) == "\n".join(printable(text) for text in texts)
+    said = b"".join(Frame(b"ann", text).encode() for text in texts)
+    expected = "".join(f"<ann> {printable(field_value(text))}\r\n" for text in texts)
+    assert as_lines(said, lambda name: f"<{name.decode()}> ", "\r\n") == expected
 
 
 def test_a_name_has_one_colour_and_names_differ() -> None:
