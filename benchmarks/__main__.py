@@ -29,6 +29,8 @@ from benchmarks.workloads import (
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
+# Descriptors that a server and the load generator need beside those of the members.
+SPARE_DESCRIPTORS = 64
 # Between these two the page holds what the last `--write` measured.
 FIGURES = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 
@@ -105,10 +107,11 @@ class Run:
                     yield f"{peer.name}, {title}: {outcomes[peer.name].fault}"
 
 
-def allow_descriptors() -> None:
-    """As many as the system lets this user have: every connection takes one at each end."""
+def allow_descriptors() -> int:
+    """As many as the system lets this user have; the members for whom that is enough."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most - SPARE_DESCRIPTORS
 
 
 def main() -> int:
@@ -145,7 +148,11 @@ def main() -> int:
         parser.error("nothing is left to be measured")
     if options.processors:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
-    allow_descriptors()
+    members = allow_descriptors()
+    for workload in planned:
+        if workload.members > members:
+            print(f"bench: too few descriptors are allowed for: {workload.title}", file=sys.stderr)
+    planned = [workload for workload in planned if workload.members <= members]
     build()
     run = Run(planned, effort)
     run()
@@ -165,4 +172,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -53,6 +53,8 @@ def shown(value: float, unit: str) -> str:
         return f"{value / 1e3:.2f} ms" if value >= 1e3 else f"{value:.0f} µs"
     if unit == "B":
         return f"{value / 1024:.1f} KiB"
+    if unit == "s":
+        return f"{value:.2f} s"
     return f"{value:.0f} ms"
 
 

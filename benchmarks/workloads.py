@@ -40,6 +40,7 @@ class Effort:
     talk: float  # seconds
     joins: int
     idle: int
+    quiet: float  # seconds of nothing
     sizes: tuple[int, ...]  # of the growth curve
 
     def with_rounds(self, rounds: int) -> "Effort":
@@ -47,8 +48,8 @@ class Effort:
         return attrs.evolve(self, rounds=rounds)
 
 
-FULL = Effort(5, 1.0, 2000, 60, 5.0, 1000, 5000, (4, 16, 64, 256, 1000, 4000))
-QUICK = Effort(1, 0.2, 400, 15, 0.8, 300, 1000, (4, 256))
+FULL = Effort(5, 1.0, 2000, 60, 5.0, 1000, 5000, 10.0, (4, 16, 64, 256, 1000, 4000))
+QUICK = Effort(1, 0.2, 400, 15, 0.8, 300, 1000, 1.0, (4, 256))
 
 
 @attrs.frozen
@@ -56,7 +57,7 @@ class Workload:
     """One thing to measure, for each of some peers."""
 
     title: str
-    # Of the figure: "/s", "us", "ms" or "B".
+    # Of the figure: "/s", "us", "ms", "s" or "B".
     unit: str
     peers: tuple[Peer, ...]
     measure: Callable[[Server], Figures]
@@ -67,6 +68,8 @@ class Workload:
     starts: bool = False
     # Members of whom one sends: a point of the growth curve. 0 where it is none.
     size: int = 0
+    # Connections that it needs at each end.
+    members: int = 4
 
 
 def workloads(effort: Effort) -> Iterator[Workload]:
@@ -80,6 +83,7 @@ def workloads(effort: Effort) -> Iterator[Workload]:
         "/s",
         (RELAY, NATS, ASYNCIO, UVLOOP, SHOWN, QUIET),
         partial(_flood, 1001, 1, effort.flood),
+        members=1001,
     )
     yield Workload(
         "4 flooding through all doors",
@@ -89,29 +93,45 @@ def workloads(effort: Effort) -> Iterator[Workload]:
     )
     yield Workload("one frame to 3, p50", "us", PEERS, partial(_ping, 4, effort.pings), turns=5)
     yield Workload(
-        "one frame to 1,000, p50", "us", large, partial(_ping, 1001, effort.crowd_pings), turns=3
+        "one frame to 1,000, p50",
+        "us",
+        large,
+        partial(_ping, 1001, effort.crowd_pings),
+        turns=3,
+        members=1001,
     )
-    yield Workload("living room of 100, p99", "us", large, partial(_talk, 100, 10, effort.talk))
+    yield Workload(
+        "living room of 100, p99", "us", large, partial(_talk, 100, 10, effort.talk), members=100
+    )
     yield Workload(
         "joins",
         "/s",
         large,
         partial(_join, effort.joins),
+        members=effort.joins,
     )
     yield Workload(
         "memory per idle connection",
         "B",
         (RELAY, NATS, ASYNCIO, UVLOOP, TRIO, SHOWN),
         partial(_memory, effort.idle),
+        members=effort.idle,
+    )
+    yield Workload(
+        "one of 4 never reads, 100,000 frames to the others",
+        "s",
+        (NATS, SHOWN),
+        partial(_stuck, 100_000),
+    )
+    yield Workload(
+        "processor time of 4 idle members in 10 s", "s", (NATS, SHOWN), partial(_idle, effort.quiet)
     )
     yield Workload("start to listening", "ms", PEERS, _nothing, turns=3, starts=True)
     for size in effort.sizes:
-        peers = (RELAY, NATS, QUIET)
+        point = partial(Workload, peers=(RELAY, NATS, QUIET), size=size, members=size)
         pings = effort.pings if size < 100 else effort.crowd_pings
-        yield Workload(f"{size:,}: p50", "us", peers, partial(_ping, size, pings), size=size)
-        yield Workload(
-            f"{size:,}: delivered", "/s", peers, partial(_flood, size, 1, effort.flood), size=size
-        )
+        yield point(f"{size:,}: p50", "us", measure=partial(_ping, size, pings))
+        yield point(f"{size:,}: delivered", "/s", measure=partial(_flood, size, 1, effort.flood))
 
 
 IMPORT_TRIO = Peer('python -c "import trio"', (sys.executable, "-c", "import trio"))
@@ -155,6 +175,17 @@ def _memory(members: int, server: Server) -> Figures:
     before = server.memory()
     with server.staying(members):
         return {"value": (server.memory() - before) / members}
+
+
+def _stuck(frames: int, server: Server) -> Figures:
+    return {"value": server.load("stuck", 4, frames)["seconds"]}
+
+
+def _idle(seconds: float, server: Server) -> Figures:
+    with server.staying(4):
+        before = server.processor_time()
+        time.sleep(seconds)
+        return {"value": (server.processor_time() - before) / seconds * 10}
 
 
 def _nothing(server: Server) -> Figures:

@@ -24,6 +24,7 @@ def outcome(*values: float, busy: float = 0.0) -> Outcome:
         (6_612, "us", "6.61 ms"),
         (6_880, "B", "6.7 KiB"),
         (131.2, "ms", "131 ms"),
+        (5.678, "s", "5.68 s"),
     ],
 )
 def test_a_figure_is_shown_in_few_digits(value: float, unit: str, words: str) -> None:
