@@ -6,20 +6,22 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import chart, report
-from benchmarks.peers import PEERS, QUIET, SHOWN, Peer, PeerFault, Server, build, running
+from benchmarks.peers import PEERS, QUIET, SHOWN, Peer, PeerFault, build, running
 from benchmarks.report import Outcome
 from benchmarks.workloads import (
     FULL,
     IMPORT_TRIO,
     QUICK,
     Effort,
+    Figures,
     Workload,
     run_to_end,
     start,
@@ -55,9 +57,6 @@ class Run:
 
     def __call__(self) -> None:
         """Measure everything: round by round, and within one the peers in turn."""
-        missing = {peer.name: peer.missing for peer in PEERS if peer.missing}
-        for name, what in missing.items():
-            self._console.print(f"{name} is left out: {what} is not installed")
         with self._progress:
             task = self._progress.add_task("", total=self._effort.rounds * len(self._planned))
             for number in range(self._effort.rounds):
@@ -74,27 +73,34 @@ class Run:
         # Nobody is always the first.
         place = number % len(peers)
         peers = peers[place:] + peers[:place]
-        if workload.starts:
+        if workload.measure is None:
             for _ in range(workload.turns):
                 self._outcome(workload, IMPORT_TRIO).turns.append(run_to_end(IMPORT_TRIO))
                 for peer in peers:
-                    self._outcome(workload, peer).turns.append(start(peer))
+                    self._turn(workload, peer, partial(start, peer))
             return
         with contextlib.ExitStack() as stack:
-            servers = {peer: stack.enter_context(running(peer)) for peer in peers}
+            servers = {}
+            for peer in peers:
+                try:
+                    servers[peer] = stack.enter_context(running(peer))
+                except PeerFault as fault:
+                    self._note(workload, peer, fault)
             for _ in range(workload.turns):
                 for peer, server in servers.items():
-                    self._turn(workload, peer, server)
+                    self._turn(workload, peer, partial(workload.measure, server))
 
-    def _turn(self, workload: Workload, peer: Peer, server: Server) -> None:
+    def _turn(self, workload: Workload, peer: Peer, measure: Callable[[], Figures]) -> None:
         outcome = self._outcome(workload, peer)
-        if outcome.fault:
-            return
-        try:
-            outcome.turns.append(workload.measure(server))
-        except PeerFault as fault:
-            outcome.fault = str(fault)
-            self._console.print(f"{peer.name}, {workload.title}: {fault}")
+        if not outcome.fault:
+            try:
+                outcome.turns.append(measure())
+            except PeerFault as fault:
+                self._note(workload, peer, fault)
+
+    def _note(self, workload: Workload, peer: Peer, fault: PeerFault) -> None:
+        self._outcome(workload, peer).fault = str(fault)
+        self._console.print(f"{peer.name}, {workload.title}: {fault}")
 
     def _outcome(self, workload: Workload, peer: Peer) -> Outcome:
         return self.results.setdefault(workload.title, {}).setdefault(peer.name, Outcome())
@@ -114,8 +120,8 @@ def allow_descriptors() -> int:
     return most - SPARE_DESCRIPTORS
 
 
-def main() -> int:
-    """Build, measure, print; status 1 if sop-chat lost or harmed a frame."""
+def parse() -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(
         prog="bench",
         description="Measures sop-chat beside its peers, in one run, in turn. Every figure is the"
@@ -136,31 +142,52 @@ def main() -> int:
         "--write", action="store_true", help="write tables, JSON and charts into docs/"
     )
     options = parser.parse_args()
-    effort = QUICK if options.quick else FULL
+    options.effort = QUICK if options.quick else FULL
     if options.rounds is not None:
-        effort = effort.with_rounds(options.rounds)
-    planned = [
+        options.effort = options.effort.with_rounds(options.rounds)
+    options.planned = [
         workload
-        for workload in workloads(effort)
+        for workload in workloads(options.effort)
         if not options.only or any(text in workload.title for text in options.only)
     ]
-    if not planned or effort.rounds < 1:
-        parser.error("nothing is left to be measured")
-    if options.processors:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
+    if not options.planned:
+        parser.error(f"no workload has {' or '.join(options.only)} in its title")
+    if options.effort.rounds < 1 or (options.processors or 1) < 1:
+        parser.error("at least one round, on at least one processor")
+    return options
+
+
+def possible(planned: Sequence[Workload]) -> list[Workload]:
+    """The workloads for which this machine allows enough descriptors; tells the others."""
     members = allow_descriptors()
     for workload in planned:
         if workload.members > members:
             print(f"bench: too few descriptors are allowed for: {workload.title}", file=sys.stderr)
-    planned = [workload for workload in planned if workload.members <= members]
+    return [workload for workload in planned if workload.members <= members]
+
+
+def main() -> int:
+    """Build, measure, print.
+
+    Status 1 if sop-chat lost or harmed a frame, and, where CI is set, if a peer is missing.
+    """
+    options = parse()
+    missing = [f"{peer.name}: {peer.missing} is not installed" for peer in PEERS if peer.missing]
+    for what in missing:
+        print(f"bench: left out is {what}", file=sys.stderr)
+    if missing and os.environ.get("CI"):
+        return 1
+    if options.processors:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
+    planned = possible(options.planned)
     build()
-    run = Run(planned, effort)
+    run = Run(planned, options.effort)
     run()
     tables = report.tables(planned, run.results)
     print(tables, end="")
     if options.json or options.write:
-        everything = report.as_json(planned, run.results, PEERS)
-        (options.json or DOCS / "performance.json").write_text(everything)
+        figures = report.as_json(planned, run.results, PEERS)
+        (options.json or DOCS / "performance.json").write_text(figures)
     if options.charts or options.write:
         chart.draw(options.charts or DOCS, planned, run.results)
     if options.write:

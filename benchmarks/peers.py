@@ -115,13 +115,16 @@ class Server:
 
         Raises PeerFault: a frame was lost, doubled, harmed, out of order, or a member dropped.
         """
-        done = subprocess.run(
-            self._command(*arguments),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LOAD_PATIENCE,
-        )
+        try:
+            done = subprocess.run(
+                self._command(*arguments),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=LOAD_PATIENCE,
+            )
+        except subprocess.TimeoutExpired:
+            raise PeerFault("takes too long") from None
         if done.returncode:
             raise PeerFault(done.stderr.strip())
         words = done.stdout.split()

@@ -103,7 +103,7 @@ def _targets(planned: Sequence[Workload], results: Results) -> Iterator[list[str
         outcomes = results.get(target.workload, {})
         own = outcomes.get(target.peer.name)
         beside = outcomes.get(target.beside.name) if target.beside else Outcome([{"value": 1.0}])
-        if own is None or beside is None or not (own.turns and beside.turns):
+        if own is None or beside is None or own.fault or beside.fault:
             continue
         unit = units[target.workload]
         measured = shown(own.median, unit)

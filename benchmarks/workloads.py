@@ -60,12 +60,11 @@ class Workload:
     # Of the figure: "/s", "us", "ms", "s" or "B".
     unit: str
     peers: tuple[Peer, ...]
-    measure: Callable[[Server], Figures]
+    # None: what is measured is how long the peer takes to start.
+    measure: Callable[[Server], Figures] | None
     # Turns within a round. Delays take many short ones with all servers running: a shared
     # machine changes its pace within seconds.
     turns: int = 1
-    # Start the peer and measure that, instead of measuring one that runs.
-    starts: bool = False
     # Members of whom one sends: a point of the growth curve. 0 where it is none.
     size: int = 0
     # Connections that it needs at each end.
@@ -126,7 +125,7 @@ def workloads(effort: Effort) -> Iterator[Workload]:
     yield Workload(
         "processor time of 4 idle members in 10 s", "s", (NATS, SHOWN), partial(_idle, effort.quiet)
     )
-    yield Workload("start to listening", "ms", PEERS, _nothing, turns=3, starts=True)
+    yield Workload("start to listening", "ms", PEERS, None, turns=3)
     for size in effort.sizes:
         point = partial(Workload, peers=(RELAY, NATS, QUIET), size=size, members=size)
         pings = effort.pings if size < 100 else effort.crowd_pings
@@ -186,7 +185,3 @@ def _idle(seconds: float, server: Server) -> Figures:
         before = server.processor_time()
         time.sleep(seconds)
         return {"value": (server.processor_time() - before) / seconds * 10}
-
-
-def _nothing(server: Server) -> Figures:
-    raise NotImplementedError

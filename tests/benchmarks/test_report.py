@@ -79,7 +79,7 @@ def test_every_target_is_of_a_workload_that_both_take_part_in() -> None:
         workload = planned[target.workload]
         others: list[Peer | None] = [None, *workload.peers]
         assert target.peer in workload.peers
-        assert target.beside in others or workload.starts
+        assert target.beside in others or workload.measure is None
 
 
 def test_the_quick_run_measures_what_the_full_one_does_but_for_some_sizes() -> None:
