@@ -52,8 +52,8 @@ class Room:
     watchers: Sequence[Watcher] = ()
     pressure: Pressure = attrs.field(factory=Pressure, init=False)
     turn: Turn = attrs.field(factory=Turn, init=False)
-    # What was held back in this turn of the loop, in order, and its bytes.
-    _held: list[tuple[Member, Chunk]] = attrs.field(factory=list, init=False)
+    # What was held back in this turn of the loop, in order, as each door gets it; and its bytes.
+    _held: list[tuple[Member, dict[Door, bytes]]] = attrs.field(factory=list, init=False)
     _held_size: int = attrs.field(default=0, init=False)
     # By the door they came in by. Inner dictionaries for their order and quick removal; their
     # values say nothing.
@@ -87,17 +87,28 @@ class Room:
     def broadcast(self, sender: Member, chunk: Chunk) -> None:
         """Put a chunk into every outbox but its sender's.
 
+        At the sender's door it goes through as it came; for every other door its frames are
+        rendered once, however many members are there.
+
         While readers have been woken that have not run yet, it is held back until the last of
         them has: then all get what came in this turn of the loop with one write. `settle` sees
         to that.
         """
-        if self.turn.woken or self._held:
-            self._held.append((sender, chunk))
+        holds_back = bool(self.turn.woken or self._held)
+        rendered = {}
+        for door, members in self._members.items():
+            data = chunk.raw if door is sender.door else door.render(chunk.frames)
+            if holds_back:
+                rendered[door] = data
+                continue
+            for member in members:
+                if member is not sender:
+                    member.outbox.put(data)
+        if holds_back:
+            self._held.append((sender, rendered))
             self._held_size += len(chunk.frames)
             if not self.turn.woken or self._held_size > HOLD_SIZE:
                 self._flush()
-        else:
-            self._put(sender, chunk)
         for watcher in self.watchers:
             watcher.relayed(sender, chunk.frames)
 
@@ -109,33 +120,20 @@ class Room:
         if self._held and not self.turn.woken:
             self._flush()
 
-    def _put(self, sender: Member, chunk: Chunk) -> None:
-        """Put one chunk: as it came at its sender's door, rendered once for every other door."""
-        for door, members in self._members.items():
-            data = chunk.raw if door is sender.door else door.render(chunk.frames)
-            for member in members:
-                if member is not sender:
-                    member.outbox.put(data)
-
     def _flush(self) -> None:
-        held, self._held = self._held, []
-        size, self._held_size = self._held_size, 0
-        if size > HOLD_SIZE:  # to join that would cost more than the writes it saves
-            for sender, chunk in held:
-                self._put(sender, chunk)
+        held, self._held, self._held_size = self._held, [], 0
+        if not held:
             return
         senders = {sender for sender, _ in held}
-        for door, members in self._members.items() if held else ():
-            data = [
-                (sender, chunk.raw if door is sender.door else door.render(chunk.frames))
-                for sender, chunk in held
-            ]
-            whole = b"".join([piece for _, piece in data])
+        for door, members in self._members.items():
+            pieces = [(sender, rendered[door]) for sender, rendered in held]
+            for_all = _together([piece for _, piece in pieces])
             for member in members:
-                if member not in senders:
-                    member.outbox.put(whole)
-                elif others := b"".join([piece for sender, piece in data if sender is not member]):
-                    member.outbox.put(others)
+                data = for_all
+                if member in senders:
+                    data = _together([piece for sender, piece in pieces if sender is not member])
+                for piece in data:
+                    member.outbox.put(piece)
 
     def leave(self, member: Member, departure: Departure) -> None:
         """Take `member`'s place back."""
@@ -146,3 +144,10 @@ class Room:
             del self._members[member.door]
         for watcher in self.watchers:
             watcher.left(self, member, departure)
+
+
+def _together(pieces: list[bytes]) -> list[bytes]:
+    """One piece of all, unless the copy would cost more than the writes it saves."""
+    if len(pieces) < 2 or sum(map(len, pieces)) > HOLD_SIZE:
+        return pieces
+    return [b"".join(pieces)]

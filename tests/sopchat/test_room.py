@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import attrs
+import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Chunk
 from sopchat.doors.frame import FrameDoor
+from sopchat.doors.line import LineDoor
 from sopchat.limits import READ_SIZE, RELAY_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
@@ -121,6 +123,44 @@ async def test_who_joins_or_leaves_finds_nothing_held_back() -> None:
     room.broadcast(ann, said(frame("ann", "after")))
     room.leave(ann, Departure(Reason.CLOSED))
     assert eve_connection.taken == frame("ann", "after")
+
+
+async def test_what_is_held_back_reaches_every_door_as_it_is_written_there() -> None:
+    room = Room(4)
+    (ann, _), (bob, _) = a_member(room, b"ann"), a_member(room, b"bob")
+    connections = PlayedConnection(), PlayedConnection()
+    door = LineDoor()
+    lines = [
+        Member(name, "peer", door, Outbox(connection, room.pressure, Limits()))
+        for name, connection in zip((b"lin", b"lou"), connections, strict=True)
+    ]
+    for member in (ann, bob, *lines):
+        room.join(member)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    room.broadcast(ann, said(frame("ann", "1")))
+    room.broadcast(lines[0], Chunk(frame("lin", "2"), b"2\n"))
+    room.broadcast(bob, said(frame("bob", "3")))
+    room.turn.woken.clear()
+    room.settle()
+    assert connections[0].taken == b"ann: 1\r\nbob: 3\r\n"
+    assert connections[1].taken == b"ann: 1\r\n2\nbob: 3\r\n"
+
+
+async def test_a_door_that_fails_to_render_fails_for_the_sender_and_not_for_who_settles() -> None:
+    class BadDoor(FrameDoor):
+        def render(self, frames: bytes) -> bytes:
+            raise RuntimeError("a defect")
+
+    room = Room(4)
+    (ann, _), (bob, _) = a_member(room, b"ann"), a_member(room, b"bob")
+    bob.door = BadDoor()
+    room.join(ann)
+    room.join(bob)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    with pytest.raises(RuntimeError, match="a defect"):
+        room.broadcast(ann, said(frame("ann", "1")))
+    room.turn.woken.clear()
+    room.settle()
 
 
 async def test_more_than_is_worth_a_copy_is_not_held_back() -> None:
