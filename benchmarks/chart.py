@@ -33,6 +33,9 @@ def draw(folder: Path, planned: Sequence[Workload], results: Results) -> None:
     units = {workload.title: workload.unit for workload in planned}
     figure, panels = pyplot.subplots(3, 2, figsize=(11, 8.5))
     for axes, (title, words) in zip(panels.flat, BARS, strict=True):
+        if title not in results:
+            axes.set_axis_off()
+            continue
         _bars(axes, words, units[title], {
             peer.name: outcome.median
             for peer in PEERS
@@ -76,7 +79,8 @@ def _curve(
     axes.set_title(words, loc="left", fontweight="bold", fontsize=10)
     axes.grid(axis="y", color="#e5e9ec")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    if axes.lines:
+        axes.legend(frameon=False)
 
 
 def _save(figure: Figure, name: Path) -> None:

@@ -145,11 +145,11 @@ class Server:
         return [str(part) for part in (BUILD / "load", self.room, "key", *arguments)]
 
     def memory(self) -> int:
-        """Bytes of memory that it occupies."""
+        """Bytes of memory that it occupies. Raises PeerFault: it has ended."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS"):
                 return int(line.split()[1]) * 1024
-        raise LookupError("VmRSS")
+        raise PeerFault("has ended")
 
     def processor_time(self) -> float:
         """Seconds of processor time used so far."""

@@ -44,7 +44,10 @@ class Connection(Protocol):
 
 
 async def receive(connection: Connection, most: int) -> bytes:
-    """Give at most `most` bytes, waiting for the first; none at the end of the stream."""
+    """Give at most `most` bytes, waiting for the first; none at the end of the stream.
+
+    Where bytes have come already it returns at once, without a checkpoint.
+    """
     while True:
         try:
             return connection.receive_now(most)

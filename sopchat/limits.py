@@ -21,8 +21,8 @@ CONSOLE_INTERVAL = 0.02
 # cost among many, and formatted within some milliseconds.
 CONSOLE_BATCH = 128 * 1024
 
-# What several members said at once is put together for the others up to this many bytes: one
-# write for each of them, at the price of one copy.
+# What several members said at once is joined for the others up to this many bytes: one write for
+# each of them, at the price of one copy. A larger copy costs more than the writes it saves.
 HOLD_SIZE = 64 * 1024
 
 # Text that waits for a console that does not take it (bytes). Beyond it, lines are counted

@@ -62,7 +62,7 @@ class Outbox:
     def put(self, chunk: bytes) -> None:
         """Send `chunk` after all that came before it. Never waits, never fails.
 
-        An outbox whose sender task has ended drops it: its member is on the way out.
+        A closed outbox drops what would have to wait: its member is on the way out.
         """
         piece: bytes | memoryview = chunk
         if not self.waiting:
@@ -102,7 +102,7 @@ class Outbox:
         except _TooSlow:
             return Departure(Reason.TOO_SLOW)
         finally:
-            self._close()
+            self.close()
 
     async def _write(self, batch: list[bytes | memoryview]) -> None:
         while batch:
@@ -145,7 +145,8 @@ class Outbox:
             and trio.current_time() - self._over_since >= self._limits.over_mark_timeout
         )
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Keep nothing from now on, and raise no pressure. A second call does nothing."""
         self._closed = True
         if self._over_since is not None:
             self._over_since = None

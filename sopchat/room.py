@@ -105,6 +105,8 @@ class Room:
                 if member is not sender:
                     member.outbox.put(data)
         if holds_back:
+            if self._held_size + len(chunk.frames) > HOLD_SIZE:
+                self._flush()
             self._held.append((sender, rendered))
             self._held_size += len(chunk.frames)
             if not self.turn.woken or self._held_size > HOLD_SIZE:
@@ -127,13 +129,17 @@ class Room:
         senders = {sender for sender, _ in held}
         for door, members in self._members.items():
             pieces = [(sender, rendered[door]) for sender, rendered in held]
-            for_all = _together([piece for _, piece in pieces])
+            whole = b"".join([piece for _, piece in pieces])
             for member in members:
-                data = for_all
-                if member in senders:
-                    data = _together([piece for sender, piece in pieces if sender is not member])
-                for piece in data:
-                    member.outbox.put(piece)
+                if member not in senders:
+                    member.outbox.put(whole)
+                    continue
+                others = [piece for sender, piece in pieces if sender is not member]
+                # What is joined for one member alone is worth it only if it goes out at once:
+                # what waits must be shared, or the mark would bound nothing.
+                for piece in others if member.outbox.waiting else [b"".join(others)]:
+                    if piece:
+                        member.outbox.put(piece)
 
     def leave(self, member: Member, departure: Departure) -> None:
         """Take `member`'s place back."""
@@ -144,10 +150,3 @@ class Room:
             del self._members[member.door]
         for watcher in self.watchers:
             watcher.left(self, member, departure)
-
-
-def _together(pieces: list[bytes]) -> list[bytes]:
-    """One piece of all, unless the copy would cost more than the writes it saves."""
-    if len(pieces) < 2 or sum(map(len, pieces)) > HOLD_SIZE:
-        return pieces
-    return [b"".join(pieces)]

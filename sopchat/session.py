@@ -78,6 +78,7 @@ class Session:
                 if self._member is None:
                     self._console.turned_away(self._connection.peer, departure)
                 else:
+                    self._member.outbox.close()
                     self._room.leave(self._member, departure)
                 self._say_farewell(departure)
             finally:

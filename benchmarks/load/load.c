@@ -149,6 +149,7 @@ static void check(struct member *member, const char *bytes) {
     uint32_t sender = read_digits(bytes + door->sender_place, MEMBER_DIGITS);
     errno = 0;
     if (sender >= (uint32_t)count) fail("mixes frames");
+    if (member == &members[sender]) fail("gives a member its own frames");
     struct record **record = &heard[door - doors][sender];
     if (!*record) *record = new_record(door->dialect->hear, (int)sender);
     uint32_t number = member->next[sender]++;

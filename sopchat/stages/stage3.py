@@ -60,7 +60,11 @@ async def _talk(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send, outbox, nursery.cancel_scope)
             with contextlib.suppress(OSError):
-                while data := await receive(connection, doorway.most(READ_SIZE)):
+                while True:
+                    await connection.wait_readable()  # others have their turn, whatever comes
+                    data = await receive(connection, doorway.most(READ_SIZE))
+                    if not data:
+                        break
                     if chunk := doorway.feed(data):
                         room.broadcast(member, chunk)
                     await room.pressure.relief()

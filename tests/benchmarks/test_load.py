@@ -1,5 +1,6 @@
 """The C programs of the benchmark: clients and servers in another language."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,11 @@ def test_joins_are_counted(build: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "complaint"),
     [
-        (frame("member0000", "No. 999999999, and this is not what was said."), b"loses, doubles"),
-        (frame("nobody0999", "not of this room"), b"mixes frames"),
+        (
+            frame("member0000", "No. 999999999, and this is not what was said."),
+            rb"loses, doubles|its own frames",
+        ),
+        (frame("nobody0999", "not of this room"), rb"mixes frames"),
     ],
 )
 def test_a_frame_that_was_not_sent_so_is_found_out(
@@ -97,7 +101,7 @@ def test_a_frame_that_was_not_sent_so_is_found_out(
             impostor.send(said)
             assert process.wait(50) == 2
             assert process.stderr is not None
-            assert complaint in process.stderr.read()
+            assert re.search(complaint, process.stderr.read())
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable
 
 import attrs
@@ -163,6 +164,41 @@ async def test_a_door_that_fails_to_render_fails_for_the_sender_and_not_for_who_
     room.settle()
 
 
+async def test_a_crowd_that_speaks_at_once_costs_each_member_few_writes() -> None:
+    room = Room(300)
+    members = [a_member(room, b"m%d" % number) for number in range(300)]
+    for member, _ in members:
+        room.join(member)
+    room.turn.woken.add(trio.lowlevel.current_task())
+    for member, _ in members:
+        room.broadcast(member, said(frame(member.name, "all at once")))
+    room.turn.woken.clear()
+    room.settle()
+    for _, connection in members:
+        assert len(cut(bytes(connection.taken))) == 299
+        assert connection.writes <= 3
+
+
+async def test_what_waits_for_those_who_all_speak_at_once_is_shared() -> None:
+    room = Room(50)
+    members = [a_member(room, b"m%d" % number, window=0) for number in range(50)]
+    for member, _ in members:
+        room.join(member)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in range(40):
+        room.turn.woken.add(trio.lowlevel.current_task())
+        for member, _ in members:
+            room.broadcast(member, said(frame(member.name, "nobody reads")))
+        room.turn.woken.clear()
+        room.settle()
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert members[0][0].outbox.waiting > 40 * 49 * 500
+    # Of its own each member has what it was joined first, and its list of what is shared.
+    assert kept < 50 * (50 * 512) * 2 + 40 * 50 * (512 + 50 * 16) * 2
+
+
 async def test_more_than_is_worth_a_copy_is_not_held_back() -> None:
     room = Room(4)
     (ann, _), (bob, connection) = a_member(room, b"ann"), a_member(room, b"bob")
@@ -170,8 +206,8 @@ async def test_more_than_is_worth_a_copy_is_not_held_back() -> None:
     room.join(bob)
     room.turn.woken.add(trio.lowlevel.current_task())
     room.broadcast(ann, said(frame("ann", "small")))
-    room.broadcast(ann, said(frame("ann", "large") * 128))
-    assert connection.taken == frame("ann", "small") + frame("ann", "large") * 128
+    room.broadcast(ann, said(frame("ann", "large") * 129))
+    assert connection.taken == frame("ann", "small") + frame("ann", "large") * 129
     assert connection.writes == 2
 
 

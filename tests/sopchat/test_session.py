@@ -233,6 +233,28 @@ async def test_what_a_member_had_sent_before_its_connection_broke_is_relayed(
     assert house.listener.taken == (b"" if pressed else frame("ann", "last"))
 
 
+async def test_who_leaves_in_the_turn_in_which_it_gets_too_much_leaves_no_pressure(
+    house: House, nursery: trio.Nursery
+) -> None:
+    connection = PlayedConnection()
+    connection.say(frame("ann", "key"))
+    ended: list[Departure] = []
+
+    async def live() -> None:
+        ended.append(await house.session(connection).run())
+
+    nursery.start_soon(live)
+    await wait_all_tasks_blocked()
+    house.room.turn.woken.add(trio.lowlevel.current_task())
+    (other, *_) = house.room
+    house.room.broadcast(other, Chunk(*[frame("listener", "held back") * 100] * 2))
+    connection.window = 0
+    connection.say(b"")
+    await wait_all_tasks_blocked()
+    assert ended == [Departure(Reason.CLOSED)]
+    assert house.room.pressure.over == 0
+
+
 async def test_a_reader_waits_while_a_member_cannot_keep_up(
     house: House, nursery: trio.Nursery
 ) -> None:

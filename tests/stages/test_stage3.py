@@ -3,10 +3,18 @@
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
+import trio
 
+from sopchat.console import Console
+from sopchat.doors.frame import FrameDoor
+from sopchat.limits import Limits
+from sopchat.room import Room
+from sopchat.stages import stage3
 from tests.support.clients import Client
+from tests.support.connection import PlayedConnection
 from tests.support.frames import frame, frames
 from tests.support.programs import Server, require_tool
 
@@ -200,3 +208,21 @@ def test_a_client_of_printf_and_nc_is_heard(server: Server) -> None:
         shell = subprocess.run(["sh", "-c", script], capture_output=True, timeout=20, check=True)
         assert shell.stdout == b"shkey"
         assert ann.receive() == frame("sh", "from the shell")
+
+
+class Endless(PlayedConnection):
+    """There is always one more frame to be read."""
+
+    def receive_now(self, most: int) -> bytes:
+        return frame("ann", "key")[:most]
+
+    async def wait_readable(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_who_sends_without_end_leaves_the_others_their_turn(nursery: trio.Nursery) -> None:
+    talk = partial(stage3._talk, Endless(), FrameDoor(), Room(4), b"key", Console(None), Limits())
+    nursery.start_soon(talk)
+    for _ in range(10):
+        await trio.lowlevel.checkpoint()
+    nursery.cancel_scope.cancel()
