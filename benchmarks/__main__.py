@@ -172,6 +172,7 @@ def main() -> int:
     Status 1 if sop-chat lost or harmed a frame, and, where CI is set, if a peer is missing.
     """
     options = parse()
+    build()
     missing = [f"{peer.name}: {peer.missing} is not installed" for peer in PEERS if peer.missing]
     for what in missing:
         print(f"bench: left out is {what}", file=sys.stderr)
@@ -180,7 +181,6 @@ def main() -> int:
     if options.processors:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.processors])
     planned = possible(options.planned)
-    build()
     run = Run(planned, options.effort)
     run()
     tables = report.tables(planned, run.results)
