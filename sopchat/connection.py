@@ -15,7 +15,11 @@ class Connection(Protocol):
         """The client's address, as it is shown: `192.0.2.1:50000` or `[2001:db8::1]:50000`."""
 
     async def wait_readable(self) -> None:
-        """Wait until `receive_now` has something to give; rarely, it has nothing all the same."""
+        """Wait until `receive_now` has something to give; rarely, it has nothing all the same.
+
+        Waits once: a task that was woken here returns before it waits for anything else. The
+        room counts on it (`sopchat.turn`).
+        """
 
     def receive_now(self, most: int, /) -> bytes:
         """Give at most `most` of the bytes that have come; none at the end of the stream.

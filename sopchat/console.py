@@ -85,9 +85,14 @@ class Console:
         """A member sent frames."""
         self.messages(member.name, chunk)
 
+    @property
+    def shows_messages(self) -> bool:
+        """Whether messages are formatted, and not dropped."""
+        return self.show_messages and self.output is not None
+
     def messages(self, name: bytes, chunk: bytes) -> None:
         """Frames came from whom authenticated as `name`."""
-        if self.show_messages and self.output is not None:
+        if self.shows_messages:
             self._chunks.append((name, chunk))
             self._chunks_size += len(chunk)
             if self._chunks_size >= limits.CONSOLE_BATCH:

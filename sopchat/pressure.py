@@ -27,6 +27,6 @@ class Pressure:
             self._relieved = trio.Event()
 
     async def relief(self) -> None:
-        """Return when no outbox is over its mark: at once, without a checkpoint, if none is."""
-        while self.over:
+        """Wait once, if any outbox is over its mark, until none was: one may be again by now."""
+        if self.over:
             await self._relieved.wait()

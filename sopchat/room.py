@@ -8,7 +8,7 @@ import attrs
 
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Door
-from sopchat.limits import HOLD_SIZE, MOST_READ_SIZE, READ_SIZE, RELAY_SIZE
+from sopchat.limits import HOLD_SIZE, MOST_READ_SIZE, READ_SIZE, RELAY_SIZE, SHOWN_READ_SIZE
 from sopchat.outbox import Outbox
 from sopchat.pressure import Pressure
 from sopchat.turn import Turn
@@ -50,6 +50,8 @@ class Room:
 
     limit: int
     watchers: Sequence[Watcher] = ()
+    # Whether a watcher formats what is said.
+    shown: bool = False
     pressure: Pressure = attrs.field(factory=Pressure, init=False)
     turn: Turn = attrs.field(factory=Turn, init=False)
     # What was held back in this turn of the loop, in order, as each door gets it; and its bytes.
@@ -75,7 +77,9 @@ class Room:
     def larger(self, size: int) -> int:
         """The read to make after a full one of `size` bytes: twice that, or as much as is fair."""
         fair = RELAY_SIZE // len(self) // READ_SIZE * READ_SIZE
-        return max(min(2 * size, fair, MOST_READ_SIZE), READ_SIZE)
+        formats = self.shown or len(self._members) > 1
+        most = SHOWN_READ_SIZE if formats else MOST_READ_SIZE
+        return max(min(2 * size, fair, most), READ_SIZE)
 
     def join(self, member: Member) -> None:
         """Give `member` a place. The caller has seen that the room is not full."""

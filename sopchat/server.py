@@ -30,7 +30,9 @@ class Server:
     _pending: Pending = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.room = Room(self._limits.max_clients, watchers=[self._console])
+        self.room = Room(
+            self._limits.max_clients, watchers=[self._console], shown=self._console.shows_messages
+        )
         self._pending = Pending(self._limits.max_pending)
 
     def roster(self) -> Iterator[tuple[bytes, str]]:

@@ -178,7 +178,7 @@ class Session:
                 else:
                     await connection.wait_readable()
                 turn.ran(task)
-                if pressure.over:
+                while pressure.over:
                     room.settle()
                     await pressure.relief()
                     turn.ran(task)

@@ -113,6 +113,8 @@ static void offer(int place, const char *key) {
     member->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(member->fd, (struct sockaddr *)&address, sizeof address)) fail("connect");
     setsockopt(member->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct timeval patience = {.tv_sec = (time_t)silence};
+    setsockopt(member->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (dialect->greeting) wait_for(member->fd, dialect->greeting, strlen(dialect->greeting));
     char bytes[2 * LONGEST];
     size_t size = dialect->offer(bytes, place, key);
@@ -386,6 +388,9 @@ int main(int argc, char **argv) {
     if (known == end) misuse("no such workload, or not with so many arguments");
     count = atoi(argv[4]);
     if (count < 2 || count > MOST) misuse("2 to 8192 members");
+    if (argc > 5 && atof(argv[5]) < 1) misuse("at least 1 of what stands behind MEMBERS");
+    if (strcmp(name, "flood") == 0 && atoi(argv[5]) > count) misuse("no more SENDERS than MEMBERS");
+    if (strcmp(name, "talk") == 0 && atof(argv[5]) * atof(argv[6]) < 1) misuse("nothing to say");
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -1,6 +1,6 @@
-/* The yardstick: how fast the relay can be in C with large reads. It shows nothing. One epoll loop;
- * a read takes up to 64 KiB, whose whole frames go to every other member in one blocking write
- * each, so that nothing is lost and the slowest member sets the pace.
+/* The yardstick: the relay in C as one would write it, with reads of 64 KiB. It shows nothing. One
+ * epoll loop; a read's whole frames go to every other member in one blocking write each, so that
+ * nothing is lost and the slowest member sets the pace.
  *
  *   fast_relay PORT KEY
  */

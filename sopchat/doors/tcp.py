@@ -90,6 +90,7 @@ async def accept(
     listener: socket.socket,
     welcome: "Callable[[SocketConnection], None]",
     exhausted: Callable[[OSError], None],
+    most: int = limits.ACCEPTS,
 ) -> NoReturn:
     """Give every client of `listener` to `welcome`, as they come, until cancelled.
 
@@ -100,8 +101,8 @@ async def accept(
     told = False
     while True:
         await trio.lowlevel.wait_readable(listener)
-        # All that have come are taken in one turn of the loop, but not without end.
-        for _ in range(limits.ACCEPTS):
+        # Those that have come are taken in one turn of the loop, but not without end: `most`.
+        for _ in range(most):
             try:
                 accepted, address = listener.accept()
             except OSError as error:
@@ -130,7 +131,7 @@ async def accept_first(
             nursery.cancel_scope.cancel()
 
         for listener in listeners:
-            nursery.start_soon(accept, listener, welcome, exhausted)
+            nursery.start_soon(accept, listener, welcome, exhausted, 1)
     first, *late = accepted
     for connection in late:
         connection.close()

@@ -67,7 +67,8 @@ async def _talk(
                         break
                     if chunk := doorway.feed(data):
                         room.broadcast(member, chunk)
-                    await room.pressure.relief()
+                    while room.pressure.over:
+                        await room.pressure.relief()
             nursery.cancel_scope.cancel()
 
 

@@ -111,6 +111,9 @@ def test_a_frame_that_was_not_sent_so_is_found_out(
         (["frame:9", "key", "ping", "1", "5"], "2 to 8192 members"),
         (["smoke:9", "key", "ping", "4", "5"], "no such dialect"),
         (["9", "key", "ping", "4", "5"], "DIALECT:PORT"),
+        (["frame:9", "key", "ping", "4", "0"], "at least 1"),
+        (["frame:9", "key", "flood", "4", "5", "1"], "no more SENDERS"),
+        (["frame:9", "key", "talk", "4", "5", "0.1"], "nothing to say"),
     ],
 )
 def test_wrong_use_of_the_load_generator_is_told(

@@ -12,7 +12,7 @@ from sopchat.departure import Departure, Reason
 from sopchat.doors import Chunk
 from sopchat.doors.frame import FrameDoor
 from sopchat.doors.line import LineDoor
-from sopchat.limits import READ_SIZE, RELAY_SIZE, Limits
+from sopchat.limits import MOST_READ_SIZE, READ_SIZE, RELAY_SIZE, SHOWN_READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
 from tests.support.connection import PlayedConnection
@@ -220,7 +220,22 @@ async def test_reads_grow_while_what_they_make_the_room_write_is_bounded() -> No
             size = room.larger(size)
             assert size % READ_SIZE == 0
             assert size == READ_SIZE or size * len(room) <= RELAY_SIZE
-        assert size > READ_SIZE or len(room) > 32
+            assert size <= MOST_READ_SIZE
+        assert size > READ_SIZE
+
+
+@pytest.mark.parametrize("doors", [1, 2])
+async def test_reads_grow_less_where_text_is_formatted(doors: int) -> None:
+    room = Room(4, shown=doors == 1)
+    for number in range(2):
+        member, _ = a_member(room, b"m%d" % number)
+        if doors == 2 and number == 1:
+            member.door = LineDoor()
+        room.join(member)
+    size = READ_SIZE
+    for _ in range(20):
+        size = room.larger(size)
+    assert size == SHOWN_READ_SIZE
 
 
 @attrs.define(eq=False)

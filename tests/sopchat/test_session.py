@@ -233,6 +233,31 @@ async def test_what_a_member_had_sent_before_its_connection_broke_is_relayed(
     assert house.listener.taken == (b"" if pressed else frame("ann", "last"))
 
 
+async def test_a_reader_that_finds_pressure_again_is_not_waited_for_by_the_room(
+    house: House, nursery: trio.Nursery
+) -> None:
+    trio.lowlevel.add_instrument(house.room.turn)
+    connection, pressure = PlayedConnection(), house.room.pressure
+    connection.say(frame("ann", "key"))
+    nursery.start_soon(house.session(connection).run)
+    await wait_all_tasks_blocked()
+    pressure.rise()
+    connection.say(frame("ann", "waits"))
+    await wait_all_tasks_blocked()
+    pressure.fall()
+    pressure.rise()
+    await wait_all_tasks_blocked()
+    (other, *_) = house.room
+    house.room.broadcast(other, Chunk(frame("listener", "hello"), frame("listener", "hello")))
+    assert connection.taken == frame("ann", "key") + frame("listener", "hello")
+    assert house.listener.taken == b""
+    pressure.fall()
+    await wait_all_tasks_blocked()
+    assert house.listener.taken == frame("ann", "waits")
+    trio.lowlevel.remove_instrument(house.room.turn)
+    nursery.cancel_scope.cancel()
+
+
 async def test_who_leaves_in_the_turn_in_which_it_gets_too_much_leaves_no_pressure(
     house: House, nursery: trio.Nursery
 ) -> None:
