@@ -12,7 +12,7 @@ from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Chunk, Offer
 from sopchat.doors.frame import FrameDoor, FrameDoorway
-from sopchat.limits import Limits
+from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.pending import Pending
 from sopchat.room import Member, Room
@@ -278,6 +278,33 @@ async def test_who_leaves_in_the_turn_in_which_it_gets_too_much_leaves_no_pressu
     await wait_all_tasks_blocked()
     assert ended == [Departure(Reason.CLOSED)]
     assert house.room.pressure.over == 0
+
+
+async def test_reads_grow_while_they_are_full_and_are_small_again_after_a_small_one(
+    house: House, nursery: trio.Nursery
+) -> None:
+    asked: list[int] = []
+
+    class Asked(PlayedConnection):
+        def receive_now(self, most: int) -> bytes:
+            asked.append(most)
+            return super().receive_now(most)
+
+    connection = Asked()
+    connection.say(frame("ann", "key"))
+    nursery.start_soon(house.session(connection).run)
+    await wait_all_tasks_blocked()
+    asked.clear()
+    connection.say(frame("ann", "much") * 8192)
+    await wait_all_tasks_blocked()
+    assert asked[:6] == [READ_SIZE << doubled for doubled in (0, 1, 2, 3, 4, 4)]
+    connection.say(frame("ann", "little"))
+    await wait_all_tasks_blocked()
+    connection.say(frame("ann", "little"))
+    await wait_all_tasks_blocked()
+    assert asked[-1] == READ_SIZE
+    assert len(house.listener.taken) == 8194 * 512
+    nursery.cancel_scope.cancel()
 
 
 async def test_a_reader_waits_while_a_member_cannot_keep_up(
