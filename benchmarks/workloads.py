@@ -37,6 +37,7 @@ class Effort:
     flood: float  # seconds of sending
     pings: int  # frames in flight one after another, to 3
     crowd_pings: int  # the same, to 1,000 and more
+    turns: int  # in a round, of what is measured in many short ones
     talk: float  # seconds
     joins: int
     idle: int
@@ -48,8 +49,8 @@ class Effort:
         return attrs.evolve(self, rounds=rounds)
 
 
-FULL = Effort(5, 1.0, 2000, 60, 5.0, 1000, 5000, 10.0, (4, 16, 64, 256, 1000, 4000))
-QUICK = Effort(1, 0.2, 400, 15, 0.8, 300, 1000, 1.0, (4, 256))
+FULL = Effort(5, 1.0, 2000, 60, 3, 5.0, 1000, 5000, 10.0, (4, 16, 64, 256, 1000, 4000))
+QUICK = Effort(1, 0.2, 400, 15, 1, 0.6, 300, 1000, 1.0, (4, 256))
 
 
 @attrs.frozen
@@ -90,13 +91,15 @@ def workloads(effort: Effort) -> Iterator[Workload]:
         (SHOWN_DOORS, QUIET_DOORS),
         partial(_flood, 4, 3, effort.flood),
     )
-    yield Workload("one frame to 3, p50", "us", PEERS, partial(_ping, 4, effort.pings), turns=5)
+    yield Workload(
+        "one frame to 3, p50", "us", PEERS, partial(_ping, 4, effort.pings), turns=effort.turns
+    )
     yield Workload(
         "one frame to 1,000, p50",
         "us",
         large,
         partial(_ping, 1001, effort.crowd_pings),
-        turns=3,
+        turns=effort.turns,
         members=1001,
     )
     yield Workload(
@@ -125,7 +128,7 @@ def workloads(effort: Effort) -> Iterator[Workload]:
     yield Workload(
         "processor time of 4 idle members in 10 s", "s", (NATS, SHOWN), partial(_idle, effort.quiet)
     )
-    yield Workload("start to listening", "ms", PEERS, None, turns=3)
+    yield Workload("start to listening", "ms", PEERS, None, turns=effort.turns)
     for size in effort.sizes:
         point = partial(Workload, peers=(RELAY, NATS, QUIET), size=size, members=size)
         pings = effort.pings if size < 100 else effort.crowd_pings
