@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import attrs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -144,7 +145,7 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     options.effort = QUICK if options.quick else FULL
     if options.rounds is not None:
-        options.effort = options.effort.with_rounds(options.rounds)
+        options.effort = attrs.evolve(options.effort, rounds=options.rounds)
     options.planned = [
         workload
         for workload in workloads(options.effort)

@@ -44,10 +44,6 @@ class Effort:
     quiet: float  # seconds of nothing
     sizes: tuple[int, ...]  # of the growth curve
 
-    def with_rounds(self, rounds: int) -> "Effort":
-        """The same, so many times."""
-        return attrs.evolve(self, rounds=rounds)
-
 
 FULL = Effort(5, 1.0, 2000, 60, 3, 5.0, 1000, 5000, 10.0, (4, 16, 64, 256, 1000, 4000))
 QUICK = Effort(1, 0.2, 400, 15, 1, 0.6, 300, 1000, 1.0, (4, 256))

@@ -45,6 +45,16 @@ class House:
             key,
         )
 
+    def start(self, nursery: trio.Nursery, connection: Connection) -> list[Departure]:
+        """Let a client live; its departure stands in the list when it has ended."""
+        ended: list[Departure] = []
+
+        async def live() -> None:
+            ended.append(await self.session(connection).run())
+
+        nursery.start_soon(live)
+        return ended
+
 
 @pytest.fixture
 def house() -> House:
@@ -191,12 +201,7 @@ async def test_a_broken_write_ends_the_member_though_it_reads_nothing(
 ) -> None:
     connection = PlayedConnection()
     connection.say(frame("ann", "key"))
-    ended: list[Departure] = []
-
-    async def live() -> None:
-        ended.append(await house.session(connection).run())
-
-    nursery.start_soon(live)
+    ended = house.start(nursery, connection)
     await wait_all_tasks_blocked()
     connection.error = OSError(errno.EPIPE, "Broken pipe")
     (other, *_) = house.room
@@ -213,12 +218,7 @@ async def test_what_a_member_had_sent_before_its_connection_broke_is_relayed(
     """Unless the room is under pressure: then it is dropped, and the departure says so."""
     connection = PlayedConnection()
     connection.say(frame("ann", "key"))
-    ended: list[Departure] = []
-
-    async def live() -> None:
-        ended.append(await house.session(connection).run())
-
-    nursery.start_soon(live)
+    ended = house.start(nursery, connection)
     await wait_all_tasks_blocked()
     if pressed:
         house.room.pressure.rise()
@@ -263,12 +263,7 @@ async def test_who_leaves_in_the_turn_in_which_it_gets_too_much_leaves_no_pressu
 ) -> None:
     connection = PlayedConnection()
     connection.say(frame("ann", "key"))
-    ended: list[Departure] = []
-
-    async def live() -> None:
-        ended.append(await house.session(connection).run())
-
-    nursery.start_soon(live)
+    ended = house.start(nursery, connection)
     await wait_all_tasks_blocked()
     house.room.turn.woken.add(trio.lowlevel.current_task())
     (other, *_) = house.room
