@@ -1,7 +1,11 @@
 """A chat, in any of the three protocols, for programs and for our own client."""
 
 import contextlib
+import fcntl
 import math
+import socket
+import sys
+import termios
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import Literal
@@ -22,6 +26,10 @@ CONNECT_TIMEOUT = 10.0
 
 # How long leaving waits for the server to close as well (seconds): it has everything then.
 LEAVE_TIMEOUT = 5.0
+
+
+# A network that was cut, or a machine that was switched off, counts as gone after this (seconds).
+SILENCE = 40
 
 
 @attrs.define(eq=False)
@@ -46,7 +54,7 @@ class Chat:
         In the frame protocol a text over 448 bytes takes several frames, cut between characters.
         Raises FieldHoldsNul, before anything is sent, if a text holds a NUL byte; ServerGone.
         """
-        values = [_bytes(text) for text in texts]
+        values = [encoded(text) for text in texts]
         data = self._protocol.encode(
             self.name, [checked(value, len(value), "the text") for value in values]
         )
@@ -88,6 +96,16 @@ class Chat:
                 raise ServerGone("the server closed the connection")
             self._arrived.extend(self._protocol.feed(bytes(data)))
 
+    def unacknowledged(self) -> int:
+        """Bytes that the server's system has not confirmed (SIOCOUTQ); 0 where none can tell."""
+        if not isinstance(self._stream, trio.SocketStream):
+            return 0
+        try:
+            answer = fcntl.ioctl(self._stream.socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
+
     async def leave(self) -> None:
         """Say nothing more. The server closes the connection once it has read everything.
 
@@ -126,8 +144,8 @@ async def connect(
     Raises FieldTooLong or FieldHoldsNul if the name (64 bytes) or the key (448 bytes) cannot
     be said in a frame; CannotConnect; Refused.
     """
-    name = checked(_bytes(name), NAME_SIZE, "the name")
-    key = None if key is None else checked(_bytes(key), TEXT_SIZE, "the key")
+    name = checked(encoded(name), NAME_SIZE, "the name")
+    key = None if key is None else checked(encoded(key), TEXT_SIZE, "the key")
     speaks = PROTOCOLS[protocol]()
     stream = await _open(host, port)
     try:
@@ -147,7 +165,9 @@ async def connect(
 async def _open(host: str, port: int) -> trio.SocketStream:
     try:
         with trio.fail_after(CONNECT_TIMEOUT):
-            return await trio.open_tcp_stream(host, port)
+            stream = await trio.open_tcp_stream(host, port)
+            _notice_silence(stream.socket)
+            return stream
     except trio.TooSlowError:
         reason = "no answer"
     except UnicodeError as error:
@@ -161,7 +181,21 @@ async def _open(host: str, port: int) -> trio.SocketStream:
     raise CannotConnect(f"cannot connect to {host} port {port}: {reason}")
 
 
-def _bytes(text: str | bytes) -> bytes:
+def _notice_silence(connection: trio.socket.SocketType) -> None:
+    """Let the system find out within SILENCE that the far side has gone without a word."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    probes = 4
+    for name, value in (
+        ("TCP_KEEPIDLE" if sys.platform != "darwin" else "TCP_KEEPALIVE", SILENCE // 2),
+        ("TCP_KEEPINTVL", SILENCE // (2 * probes)),
+        ("TCP_KEEPCNT", probes),
+        ("TCP_USER_TIMEOUT", SILENCE * 1000),  # the same for data that is not confirmed (ms)
+    ):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def encoded(text: str | bytes) -> bytes:
     """UTF-8; what Python could not decode when it read a command line is given back."""
     return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
 

@@ -1,23 +1,28 @@
 """`sop-chat-client HOST PORT NAME KEY`: arguments and exit status."""
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import trio
 
 from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
+from sopchat.wire.display import printable
 from sopchat.wire.frame import NAME_SIZE, checked
 from sopchat_client import pipe, render
 from sopchat_client.chat import connect
 from sopchat_client.errors import (
     CannotConnect,
     ChatError,
+    Defect,
     InputFailed,
     OutputFailed,
     Refused,
     ServerGone,
+    first,
 )
 
 _DESCRIPTION = """\
@@ -49,6 +54,7 @@ _STATUS: dict[type[BaseException], int] = {
     CannotConnect: 2,
     Refused: 3,
     ServerGone: 4,
+    Defect: 5,
 }
 
 
@@ -63,9 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     status = 0
     try:
-        trio.run(_talk, options, key)
+        if _full_screen(options):
+            _talk_on_full_screen(options, key)
+        else:
+            trio.run(_talk, options, key)
     except* ChatError as group:
-        end = _first(group)
+        end = first(group)
         status = _STATUS[type(end)]
         print(f"sop-chat-client: {end}", file=sys.stderr)
     except* BrokenPipeError:
@@ -90,6 +99,17 @@ def _parser() -> Parser:
         help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print messages as JSON objects")
+    screen = parser.add_argument_group("on a terminal")
+    screen.add_argument("--plain", action="store_true", help="one line to type, no full screen")
+    screen.add_argument(
+        "--theme", choices=("light", "dark"), help="the colours of the full screen; F2 changes them"
+    )
+    screen.add_argument(
+        "--no-mouse",
+        dest="mouse",
+        action="store_false",
+        help="leave the mouse to the terminal, which selects and copies as ever",
+    )
     return parser
 
 
@@ -123,9 +143,29 @@ def _on_terminal() -> bool:
     return people and os.environ.get("TERM") != "dumb"
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first exception of a group, however deep."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _full_screen(options: argparse.Namespace) -> bool:
+    """Whether the chat takes the whole terminal."""
+    return (
+        not (options.json or options.plain)
+        and _on_terminal()
+        and sys.stderr.isatty()  # Textual writes there
+        and importlib.util.find_spec("textual") is not None
+    )
+
+
+def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None:
+    # Imported here: nobody else waits for Textual.
+    from sopchat_client.link import Link
+    from sopchat_client.tui import run
+    from sopchat_client.tui.conversation import Conversation
+    from sopchat_client.tui.theme import background_is_light
+
+    host, port, name = options.host, options.port, options.name
+    conversation = Conversation(printable(name), f"{host}:{port}")
+    chat = Link(partial(connect, host, port, name, key, options.protocol), conversation.tell)
+    light = options.theme == "light" if options.theme else background_is_light()
+    try:
+        run.talk(chat, conversation, light=light, mouse=options.mouse)
+    finally:
+        for text in conversation.unsent:
+            print(f"sop-chat-client: not sent: {text}", file=sys.stderr)

@@ -4,8 +4,9 @@ ChatError
 ├── CannotConnect   nobody listens there, or the network says no
 ├── Refused         closed instead of echoing: the key, or a full room
 ├── ServerGone      the connection ended while it was in use
-    ├── InputFailed     what was to be said cannot be read, or not be said
-    └── OutputFailed    what arrives cannot be written any more
+├── InputFailed     what was to be said cannot be read, or not be said
+├── OutputFailed    what arrives cannot be written any more
+└── Defect          the client itself is at fault
 """
 
 
@@ -33,5 +34,17 @@ class OutputFailed(ChatError):
     """Standard output does not take what arrives: a full disk, say."""
 
 
+class Defect(ChatError):
+    """Something went wrong in the client that nobody thought of."""
+
+
 class ServerGone(ChatError):
     """The server closed the connection, or it broke."""
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception of a group, however deep."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -18,8 +18,9 @@ from sopchat.wire.frame import field_value, name_fields_and_texts
 # written, and that no terminal takes as an order.
 _JOINERS = "\u200c\u200d"
 
-# Red, green, yellow, blue, magenta and cyan, then their bright kin: seen on light and on dark.
-_COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95, 96)
+# The colours of names: red, green, yellow, blue, magenta and cyan, then their bright kin, all seen
+# on light and on dark.
+COLOURS = (31, 32, 33, 34, 35, 36, 91, 92, 94, 95, 96)
 
 # Printable ASCII.
 _PLAIN = bytes(range(0x20, 0x7F))
@@ -97,7 +98,11 @@ class _Escapes(dict[int, str]):
 _ESCAPES = _Escapes()
 
 
+def colour_number(name: str) -> int:
+    """Which of `COLOURS` belongs to a name: the same everywhere and always."""
+    return zlib.crc32(name.encode("utf-8", "backslashreplace")) % len(COLOURS)
+
+
 def coloured(name: str) -> str:
-    """`name` in its own colour, the same everywhere and always (ANSI X3.64 SGR)."""
-    colour = _COLOURS[zlib.crc32(name.encode("utf-8", "backslashreplace")) % len(_COLOURS)]
-    return f"\x1b[{colour}m{name}\x1b[0m"
+    """`name` in its colour (ANSI X3.64 SGR)."""
+    return f"\x1b[{COLOURS[colour_number(name)]}m{name}\x1b[0m"

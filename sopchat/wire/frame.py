@@ -132,14 +132,16 @@ def name_fields_and_texts(frames: bytes) -> tuple[tuple[bytes, ...], list[bytes]
 
 
 def split_text(text: bytes, size: int = TEXT_SIZE) -> list[bytes]:
-    """Cut a text into pieces of at most `size` bytes, never inside a UTF-8 character.
+    """Cut a text into pieces of at most `size` bytes, never inside what is read as one character.
 
-    Bytes that are not UTF-8 are cut where the piece is full. An empty text is one empty piece.
+    That is a grapheme cluster of Unicode (UAX 29): an emoji made of several stays whole, if it fits
+    at all. Bytes that are not UTF-8 are cut where the piece is full. An empty text is one empty
+    piece.
     """
     pieces = []
     start = 0
     while len(text) - start > size:
-        cut = _character_start(text, start + size)
+        cut = _cluster_start(text, start, _character_start(text, start + size))
         pieces.append(text[start:cut])
         start = cut
     pieces.append(text[start:])
@@ -153,3 +155,22 @@ def _character_start(text: bytes, cut: int) -> int:
         if byte & 0xC0 != 0x80:  # not a continuation byte: a character starts here
             return place
     return cut  # four continuation bytes in a row are not UTF-8
+
+
+def _cluster_start(text: bytes, start: int, cut: int) -> int:
+    """The last place at or before `cut` where no cluster is under way.
+
+    It is `cut` itself if the piece from `start` on is not UTF-8, or nothing but one cluster.
+    """
+    if text[cut] < 0x80:  # nothing is joined to ASCII
+        return cut
+    try:
+        piece = text[start:cut].decode()
+    except UnicodeDecodeError:
+        return cut
+    # Imported here: few texts are longer than a frame.
+    from wcwidth import grapheme_boundary_before
+
+    behind = text[cut : cut + 4].decode("utf-8", "replace")[0]
+    place = grapheme_boundary_before(piece + behind, len(piece) + 1)
+    return start + len(piece[:place].encode()) if place else cut

@@ -18,7 +18,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def terminal(server: Server) -> Iterator[TerminalProgram]:
-    command = (SOP_CHAT_CLIENT, "localhost", str(server.port), "ann", "key")
+    command = (SOP_CHAT_CLIENT, "--plain", "localhost", str(server.port), "ann", "key")
     with TerminalProgram(*command) as terminal:
         terminal.wait_for_line("ann>")
         yield terminal
@@ -126,7 +126,7 @@ def test_a_hundred_messages_while_typing_lose_neither_side(
 def test_names_have_colours_unless_they_are_unwanted(
     server: Server, env: dict[str, str], coloured: bool
 ) -> None:
-    command = (SOP_CHAT_CLIENT, "localhost", str(server.port), "ann", "key")
+    command = (SOP_CHAT_CLIENT, "--plain", "localhost", str(server.port), "ann", "key")
     with TerminalProgram(*command, env=env) as terminal, Client.join(server.port, "bob") as bob:
         terminal.wait_for_line("ann>")
         bob.send(frame("bob", "hello"))
@@ -149,7 +149,7 @@ def test_keys_that_look_like_a_mouse_or_a_colour_do_no_harm(
 
 
 def test_leaving_right_behind_a_line_sends_it_and_leaves(server: Server) -> None:
-    command = (SOP_CHAT_CLIENT, "localhost", str(server.port), "ann", "key")
+    command = (SOP_CHAT_CLIENT, "--plain", "localhost", str(server.port), "ann", "key")
     with Client.join(server.port, "bob") as bob:
         for number in range(5):
             with TerminalProgram(*command) as terminal:

@@ -119,3 +119,25 @@ def test_a_text_of_just_448_bytes_is_one_piece_and_an_empty_one_too() -> None:
     assert split_text(b"x" * 448) == [b"x" * 448]
     assert split_text(b"x" * 449) == [b"x" * 448, b"x"]
     assert split_text(b"") == [b""]
+
+
+FAMILY, FLAG, ACCENTED = (
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\U0001f1ee\U0001f1f8",
+    "e\u0301",
+)
+
+
+@pytest.mark.parametrize("one", [FAMILY, FLAG, ACCENTED])
+@given(lead=st.integers(0, 60))
+def test_what_is_read_as_one_character_is_never_cut(one: str, lead: int) -> None:
+    pieces = split_text(("x" * lead + one * 300).encode())
+    for piece in pieces:
+        assert piece.decode().lstrip("x").replace(one, "") == ""
+        assert len(piece) <= 448
+    assert all(len(piece) > 448 - len(one.encode()) for piece in pieces[:-1])
+
+
+def test_a_character_longer_than_a_frame_is_cut_where_the_frame_is_full() -> None:
+    pieces = split_text(("e" + "\u0301" * 600).encode())
+    assert [len(piece) for piece in pieces] == [447, 448, 306]

@@ -1,0 +1,46 @@
+"""Trio as the guest of an asyncio loop: how a chat lives beside a terminal interface.
+
+Textual and prompt_toolkit run on asyncio, the chat on Trio. Both run in one thread, turn by turn,
+so that neither needs a lock to touch what belongs to the other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import outcome
+import trio
+
+Result = TypeVar("Result")
+
+
+async def hosted(main: Callable[[], Awaitable[Result]]) -> Result:
+    """Run `main` on Trio inside the running asyncio loop, and give its result.
+
+    Cancelled, it cancels `main` and waits for its end.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[outcome.Outcome[Result | None]] = loop.create_future()
+    scope = trio.CancelScope()
+
+    async def inside() -> Result | None:
+        with scope:
+            return await main()
+        return None
+
+    trio.lowlevel.start_guest_run(
+        inside,
+        run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+        run_sync_soon_not_threadsafe=loop.call_soon,
+        done_callback=ended.set_result,
+        host_uses_signal_set_wakeup_fd=True,
+    )
+    try:
+        await asyncio.shield(ended)
+    except asyncio.CancelledError:
+        scope.cancel()
+        (await asyncio.shield(ended)).unwrap()
+        raise
+    result = ended.result().unwrap()
+    assert not scope.cancelled_caught
+    return result  # type: ignore[return-value]  # None stands for a cancellation only

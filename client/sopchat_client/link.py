@@ -1,0 +1,251 @@
+"""A chat that comes back: it joins again when the connection is lost, and says nothing twice."""
+
+import enum
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+import attrs
+import trio
+
+from sopchat.wire.frame import split_text
+from sopchat_client.chat import Chat, encoded
+from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone, first
+from sopchat_client.protocols import Message
+
+# Before joining again it waits so long at first, twice as long after each failure, and never
+# longer than the last (seconds); each time a quarter more or less, so that the members of a
+# server that was restarted do not all come at once.
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 60.0
+JITTER = 0.25
+
+# A connection that held so long (seconds) was a good one: the delays begin anew.
+GOOD = 10.0
+
+# Closed so soon after joining (seconds) is as good as refused.
+TOO_SOON = 1.0
+
+# After so many refusals in a row it does not try by itself any more: the key is another now.
+MOST_REFUSALS = 3
+
+# What is said goes out in a burst of so many frames, and then so many a second: a long paste is no
+# flood for the others, and stays below what servers allow.
+BURST = 20
+PACE = 25.0
+
+# What the server's system has confirmed, and the server has had so long to read (seconds),
+# counts as said.
+_SETTLED = 1.0
+_LOOK_EVERY = 0.25
+
+
+class Delivery(enum.Enum):
+    """How far something that was said has come."""
+
+    WAITING = enum.auto()
+    SENT = enum.auto()
+    # The connection was lost right after it was sent: nobody can know whether it arrived.
+    UNCERTAIN = enum.auto()
+
+
+@attrs.define(eq=False)
+class Saying:
+    """A text on its way."""
+
+    text: str
+    delivery: Delivery = Delivery.WAITING
+
+
+@attrs.frozen
+class Connecting:
+    """It is about to join."""
+
+
+@attrs.frozen
+class Joined:
+    """It is a member now."""
+
+
+@attrs.frozen
+class Arrived:
+    """Others said something."""
+
+    messages: list[Message]
+
+
+@attrs.frozen
+class Moved:
+    """A saying's delivery has changed."""
+
+    saying: Saying
+
+
+@attrs.frozen
+class Lost:
+    """It is no member, and tries again in so many seconds; infinite: when `again` is called."""
+
+    reason: str
+    again_in: float
+
+
+Event: TypeAlias = Connecting | Joined | Arrived | Moved | Lost
+
+
+@attrs.define(eq=False)
+class Link:
+    """Keeps a place in a room until `leave`.
+
+    `connect` makes a connection, as `chat.connect` does; `tell` is called, in Trio's thread, with
+    everything that happens. `say`, `again` and `leave` may be called from outside of Trio.
+    """
+
+    _connect: Callable[[], AbstractAsyncContextManager[Chat]]
+    _tell: Callable[[Event], None]
+    _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _leaving: bool = attrs.field(default=False, init=False)
+    _hurry: bool = attrs.field(default=False, init=False)
+    _waiting: deque[Saying] = attrs.field(factory=deque, init=False)
+    # What was sent and when, as long as it may be lost with the connection.
+    _unsettled: deque[tuple[Saying, float]] = attrs.field(factory=deque, init=False)
+    # When all that was sent would have gone out at an even pace; a burst may be ahead of it.
+    _paced_until: float = attrs.field(default=-math.inf, init=False)
+
+    @property
+    def unsent(self) -> list[str]:
+        """The texts that have not been sent yet."""
+        return [saying.text for saying in self._waiting]
+
+    def say(self, text: str) -> Saying:
+        """Say a text, without NUL, as soon as the pace and the connection allow."""
+        saying = Saying(text)
+        self._waiting.append(saying)
+        self._wake()
+        return saying
+
+    def again(self) -> None:
+        """Do not wait any longer before joining again."""
+        self._hurry = True
+        self._wake()
+
+    def leave(self) -> None:
+        """Leave the room. What waits for the pace or the connection is not sent."""
+        self._leaving = True
+        self._wake()
+
+    async def run(self) -> None:
+        """Be a member until `leave`.
+
+        Raises CannotConnect or Refused if joining fails the first time; Refused or ServerGone if it
+        was not a member in the end.
+        """
+        self._token = trio.lowlevel.current_trio_token()
+        delay, refusals, was_member = FIRST_DELAY, 0, False
+        while True:
+            self._tell(Connecting())
+            held = 0.0
+            try:
+                async with self._connect() as chat:
+                    was_member, start = True, trio.current_time()
+                    self._tell(Joined())
+                    try:
+                        await self._take_part(chat)
+                    finally:
+                        held = trio.current_time() - start
+                return
+            except (CannotConnect, Refused, ServerGone) as error:
+                if not was_member:
+                    raise
+                end: ChatError = error
+            self._doubt()
+            if self._leaving:
+                raise end
+            refused = isinstance(end, Refused) or 0 < held < TOO_SOON
+            refusals = refusals + 1 if refused else 0
+            if held > GOOD:
+                delay = FIRST_DELAY
+            wait = delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+            await self._pause(str(end), wait if refusals < MOST_REFUSALS else math.inf)
+            if self._leaving:
+                raise end if isinstance(end, Refused) else ServerGone(str(end))
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _pause(self, reason: str, seconds: float) -> None:
+        self._hurry = False
+        self._tell(Lost(reason, seconds))
+        with trio.move_on_after(seconds):
+            await self._until(lambda: self._hurry or self._leaving)
+
+    async def _take_part(self, chat: Chat) -> None:
+        """Receive and send until the server has closed. Raises ServerGone."""
+        end: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, chat)
+                nursery.start_soon(self._settle, chat)
+                while messages := await chat.receive():
+                    self._tell(Arrived(messages))
+                nursery.cancel_scope.cancel()
+        except* ServerGone as group:
+            end = first(group)
+        if end is not None:
+            raise end
+
+    async def _send(self, chat: Chat) -> None:
+        """Send what waits, then leave if that is wanted."""
+        while True:
+            await self._until(lambda: bool(self._waiting) or self._leaving)
+            if not self._waiting or not await self._keep_pace():
+                break
+            saying = self._waiting.popleft()
+            self._unsettled.append((saying, math.inf))
+            await chat.send(saying.text)
+            self._unsettled[-1] = (saying, trio.current_time())
+            self._move(saying, Delivery.SENT)
+        await chat.leave()
+
+    async def _keep_pace(self) -> bool:
+        """Wait until the next text may go; False if `leave` is called before."""
+        with trio.move_on_at(self._paced_until - BURST / PACE) as waiting:
+            await self._until(lambda: self._leaving)
+        now = trio.current_time()
+        if not waiting.cancelled_caught and self._paced_until - BURST / PACE > now:
+            return False
+        frames = len(split_text(encoded(self._waiting[0].text)))
+        self._paced_until = max(self._paced_until, now) + frames / PACE
+        return True
+
+    async def _settle(self, chat: Chat) -> None:
+        """Watch what was sent until the server must have it."""
+        while True:
+            await trio.sleep(_LOOK_EVERY)
+            if chat.unacknowledged() == 0:
+                before = trio.current_time() - _SETTLED
+                while self._unsettled and self._unsettled[0][1] < before:
+                    self._unsettled.popleft()
+
+    def _doubt(self) -> None:
+        """The connection is lost, and what was sent last perhaps with it."""
+        while self._unsettled:
+            saying, _ = self._unsettled.popleft()
+            self._move(saying, Delivery.UNCERTAIN)
+
+    def _move(self, saying: Saying, delivery: Delivery) -> None:
+        saying.delivery = delivery
+        self._tell(Moved(saying))
+
+    def _wake(self) -> None:
+        if self._token is not None:
+            self._token.run_sync_soon(self._pulse)
+
+    def _pulse(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            await self._changed.wait()

@@ -1,0 +1,331 @@
+"""The full screen: messages above, the text being typed below, and keys for all else."""
+
+import asyncio
+import gc
+import math
+import os
+import sys
+import time
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input, Static, TextArea
+
+from sopchat_client import link
+from sopchat_client.link import Link
+from sopchat_client.tui.composer import Composer, Size
+from sopchat_client.tui.conversation import Conversation
+from sopchat_client.tui.log import LINK, MessageLog
+from sopchat_client.tui.screens import HelpScreen, LinksScreen, QuestionScreen
+from sopchat_client.tui.search import SearchBar
+from sopchat_client.tui.theme import DARK, LIGHT
+
+# More messages than this at once are a paste that may be a mistake: it is asked about.
+MANY = 5
+
+# What arrives is drawn so often at most (seconds): between two drawings there is time for keys.
+_DRAW_EVERY = 0.05
+
+# The second press of a key that would lose something has to come within (seconds).
+_SURE = 5.0
+
+# So many of the last links are offered.
+_MOST_LINKS = 50
+
+_INTRODUCTION = """\
+Type, and press Enter to say it to everybody in the room.
+Each line is a message; one of more than 448 bytes goes out in several frames.
+/help and /quit do what they say. Marks at the left: @ speaks to you, … is on its way,
+? may not have arrived.
+"""
+
+
+class ChatApp(App[None]):
+    """One chat on the whole screen. It ends when its member leaves; the link is run elsewhere."""
+
+    CSS_PATH = "chat.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", priority=True),
+        Binding("ctrl+c,ctrl+q", "leave", "Leave; Ctrl-C copies, where text is selected"),
+        Binding("pageup", "scroll(-1)", "A page up"),
+        Binding("pagedown", "scroll(1)", "A page down"),
+        Binding("alt+up", "scroll_row(-1)", "A row up"),
+        Binding("alt+down", "scroll_row(1)", "A row down"),
+        Binding("ctrl+home", "scroll_top", "To the oldest message"),
+        Binding("ctrl+end,escape", "scroll_bottom", "To the newest message"),
+        Binding("ctrl+f", "search", "Search"),
+        Binding("ctrl+o", "links", "Open a link"),
+        Binding("f5", "again", "Connect now, if the connection was lost"),
+        Binding("f2", "theme", "Light or dark"),
+        Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns"),
+    ]
+
+    def __init__(self, chat: Link, conversation: Conversation, *, light: bool):
+        super().__init__()
+        self.animation_level = "none"
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = (LIGHT if light else DARK).name
+        self.title = f"{conversation.name} at {conversation.place}"
+        self._chat = chat
+        self._conversation = conversation
+        self._messages = MessageLog(conversation.scrollback)
+        self._composer = Composer()
+        self._search = SearchBar()
+        self._connection = Static(id="connection", markup=False)
+        self._below = Static(id="below", markup=False)
+        self._room = Static(id="size", markup=False)
+        self._count = Static(id="count", markup=False)
+        conversation.changed = self._draw_soon
+        self._drawn_at = -math.inf
+        self._drawing: asyncio.TimerHandle | None = None
+        self._warned: tuple[str, float] = ("", -math.inf)
+        self._found: list[int] = []
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        """From above: the connection, the messages, what is new below, the text, the hints."""
+        with Horizontal(id="status"):
+            yield self._connection
+            yield Static("F1 help", id="help")
+        yield self._messages
+        yield self._below
+        with Horizontal(id="search"):
+            yield self._search
+            yield self._count
+        yield self._composer
+        with Horizontal(id="foot"):
+            yield self._room
+            yield Static("Enter sends  Ctrl-D leaves", id="hints")
+
+    @property
+    def typed(self) -> list[str]:
+        """The messages that were typed and not sent."""
+        return self._composer.texts
+
+    def on_mount(self) -> None:
+        """Ready to type at once, whether connected or not."""
+        self._composer.focus()
+        self.set_interval(1.0, self._show_connection)
+        self._show_size()
+        self._draw()
+        # What has been imported stays: the garbage collector need not look through it again and
+        # again, and pauses for a fraction of the time.
+        gc.collect()
+        gc.freeze()
+
+    # What the chat told
+
+    def _draw_soon(self) -> None:
+        """Something is new: draw it, soon, and with what comes until then."""
+        if self._drawing is None and self.is_running:
+            loop = asyncio.get_running_loop()
+            due = max(self._drawn_at + _DRAW_EVERY, loop.time())
+            self._drawing = loop.call_at(due, self.call_later, self._draw)
+
+    def _draw(self) -> None:
+        self._drawing = None
+        self._drawn_at = asyncio.get_running_loop().time()
+        conversation = self._conversation
+        self._messages.show(conversation.dropped)
+        conversation.dropped = 0
+        self._composer.names = list(reversed(conversation.names))
+        if conversation.bell:
+            conversation.bell = False
+            self.bell()
+        self._show_below()
+        self._show_connection()
+
+    def _show_below(self) -> None:
+        """Tell how much is new further down."""
+        conversation = self._conversation
+        following = self._messages.following
+        conversation.reader(here=following and self.app_focus)
+        below = self._below
+        below.set_class(not following, "shown")
+        if not following:
+            new = conversation.unseen
+            messages = "message" if new == 1 else "messages"
+            words = f"↓ {new} new {messages} below" if new else "↓ newer messages below"
+            below.update(words, layout=False)
+
+    def _show_connection(self) -> None:
+        """Tell how the connection is."""
+        conversation = self._conversation
+        where = f"{conversation.place} as {conversation.name}"
+        match conversation.connection:
+            case link.Connecting():
+                words, state = f"◌ connecting to {where} …", "connecting"
+            case link.Joined():
+                words, state = f"● joined {where}", "joined"
+            case link.Lost(reason, math.inf):
+                words, state = f"○ lost: {reason}. F5 tries again", "lost"
+            case link.Lost(reason, seconds):
+                left = max(0, math.ceil(seconds + conversation.since - time.monotonic()))
+                words, state = f"○ lost, again in {left} s: {reason}", "lost"
+        if self._connection.content != words:
+            self._connection.set_classes(state)
+            self._connection.update(words, layout=False)
+
+    # What the member does
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """Tell how much room is left."""
+        self._show_size()
+
+    def _show_size(self) -> None:
+        size = Size.of(self._composer.texts)
+        self._room.update(str(size), layout=False)
+
+    def on_composer_submitted(self, event: Composer.Submitted) -> None:
+        """Say what was typed, after a question if it is a lot."""
+        if event.texts == ["/help"]:
+            self.action_help()
+        elif event.texts == ["/quit"]:
+            self.exit()
+        elif len(event.texts) > MANY:
+            size = Size.of(event.texts)
+            seconds = max(0, (size.frames - link.BURST) / link.PACE)
+            takes = f", which takes {math.ceil(seconds)} s" if seconds else ""
+            self.push_screen(
+                QuestionScreen(f"Send {size.messages} messages ({size.frames} frames{takes})?"),
+                lambda yes: (
+                    self._say(event.texts) if yes else self._composer.give_back(event.typed)
+                ),
+            )
+        else:
+            self._say(event.texts)
+
+    def _say(self, texts: list[str]) -> None:
+        for text in texts:
+            self._conversation.said(self._chat.say(text))
+        self._messages.to_end()
+
+    def action_leave(self) -> None:
+        """Leave; if something has not been sent, only when asked twice."""
+        typed, waiting = self._composer.text.strip(), len(self._chat.unsent)
+        lost = "what you typed is not sent" if typed else ""
+        if waiting:
+            lost = f"{waiting} messages are not sent yet"
+        words, until = self._warned
+        if not lost or (words == lost and time.monotonic() < until):
+            self.exit()
+        else:
+            self._warned = (lost, time.monotonic() + _SURE)
+            self.notify(f"Once more to leave: {lost}.", severity="warning", timeout=_SURE)
+
+    def action_help(self) -> None:
+        """All keys."""
+        if isinstance(self.screen, HelpScreen):
+            self.screen.dismiss("")
+            return
+        parts = [
+            ("The chat", ChatApp.BINDINGS),
+            ("The text being typed", Composer.BINDINGS),
+            ("The search", SearchBar.BINDINGS),
+        ]
+        self.push_screen(HelpScreen(_INTRODUCTION, parts), self._type)
+
+    def _type(self, text: str | None) -> None:
+        if text:
+            self._composer.insert(text)
+
+    def action_theme(self) -> None:
+        """Light or dark."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    def action_again(self) -> None:
+        """Connect now."""
+        self._chat.again()
+
+    def action_scroll(self, pages: int) -> None:
+        """Scroll by pages."""
+        log = self._messages
+        log.scroll_relative(y=pages * max(1, log.size.height - 1), animate=False)
+
+    def action_scroll_row(self, rows: int) -> None:
+        """Scroll by rows."""
+        self._messages.scroll_relative(y=rows, animate=False)
+
+    def action_scroll_top(self) -> None:
+        """To the oldest message."""
+        self._messages.scroll_home(animate=False)
+
+    def action_scroll_bottom(self) -> None:
+        """To the newest message."""
+        self._messages.to_end()
+
+    def on_message_log_moved(self) -> None:
+        """The reader has scrolled to the end or away from it."""
+        self._show_below()
+
+    def watch_app_focus(self, focus: bool) -> None:
+        """The reader has come back to the terminal, or left it."""
+        if self._below.is_mounted:
+            self._show_below()
+
+    # Search
+
+    def action_search(self) -> None:
+        """Open the search."""
+        self.query_one("#search").add_class("shown")
+        self._search.value = ""
+        self._search.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Look for what is typed so far."""
+        wanted = event.value
+        self._messages.search(wanted)
+        self._found = list(self._conversation.scrollback.find(wanted)) if wanted else []
+        self._at = 0
+        self._show_found()
+
+    def on_search_bar_stepped(self, event: SearchBar.Stepped) -> None:
+        """Go on to another place."""
+        if self._found:
+            self._at = (self._at + event.steps) % len(self._found)
+        self._show_found()
+
+    def _show_found(self) -> None:
+        if self._found:
+            self._messages.to_entry(self._found[self._at])
+        of = f"{self._at + 1} of {len(self._found)}" if self._found else "not found"
+        self._count.update(of if self._search.value else "")
+
+    def on_search_bar_closed(self) -> None:
+        """Back to typing; the view stays."""
+        self.query_one("#search").remove_class("shown")
+        self._messages.search("")
+        self._composer.focus()
+
+    # Links
+
+    def action_links(self) -> None:
+        """Offer the last links."""
+        entries = reversed(self._conversation.scrollback.entries)
+        links = dict.fromkeys(found for entry in entries for found in LINK.findall(entry.text))
+        if links:
+            self.push_screen(LinksScreen(list(links)[:_MOST_LINKS]), self._open)
+        else:
+            self.notify("Nobody has sent a link.")
+
+    def on_message_log_link_chosen(self, event: MessageLog.LinkChosen) -> None:
+        """A link was clicked."""
+        self._open(event.url)
+
+    def _open(self, url: str | None) -> None:
+        """Open a link in the browser; where there is none to see, copy it."""
+        if not url:
+            return
+        if (
+            sys.platform == "darwin"
+            or os.environ.get("DISPLAY")
+            or os.environ.get("WAYLAND_DISPLAY")
+        ):
+            self.open_url(url)
+        else:  # a text browser would take this very terminal
+            self.copy_to_clipboard(url)
+            self.notify("Copied: no browser can open here.")
