@@ -14,6 +14,7 @@ errors.py     what can end a chat
 protocols.py  what is said and understood in each protocol; Message
 chat.py       connect and Chat: the API
 render.py     how a message is shown: a line, or JSON
+parse.py      what an input line says: itself, or JSON
 pipe.py       the client between pipes: lines in, lines out
 prompt.py     the client on a terminal: a line being typed, messages above it
 command.py    arguments and exit status

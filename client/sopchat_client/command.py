@@ -9,7 +9,7 @@ import trio
 
 from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
 from sopchat.wire.frame import NAME_SIZE, checked
-from sopchat_client import pipe, render
+from sopchat_client import parse, pipe, render
 from sopchat_client.chat import connect
 from sopchat_client.errors import (
     CannotConnect,
@@ -30,13 +30,13 @@ A key or name that begins with - stands behind --.
 examples:
   sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
   uptime | sop-chat-client localhost 9000 bot key     say something and leave
-  sop-chat-client --json localhost 9000 log key       messages as JSON, one a line
+  sop-chat-client --json localhost 9000 log key       JSON objects, one a line, both ways
   {KEY_VARIABLE}=key sop-chat-client localhost 9000 ann      the key is not in the process list
 
 exit status:
   0    left: end of input, Ctrl-D, Ctrl-C while typing, or nobody reads the output
-  1    wrong use, a line that cannot be sent (it holds a NUL byte), or an input or
-       output that fails
+  1    wrong use, a line that cannot be sent (it holds a NUL byte, or is no JSON object
+       where it must be one), or an input or output that fails
   2    cannot connect
   3    refused: wrong key or full room (the server closes for both without a word,
        so they cannot be told apart)
@@ -89,7 +89,7 @@ def _parser() -> Parser:
         default="frame",
         help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print messages as JSON objects")
+    parser.add_argument("--json", action="store_true", help="messages as JSON objects, in and out")
     return parser
 
 
@@ -105,9 +105,9 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
     host, port = options.host, options.port
     async with connect(host, port, options.name, key, options.protocol) as chat:
         if options.json:
-            await pipe.talk(chat, render.as_json)
+            await pipe.talk(chat, parse.from_json, render.as_json)
         elif not _on_terminal():
-            await pipe.talk(chat, render.as_line)
+            await pipe.talk(chat, parse.from_line, render.as_line)
         else:
             # Imported here: between pipes nobody waits for it.
             from sopchat_client import prompt
