@@ -16,6 +16,7 @@ chat.py       connect and Chat: the API
 render.py     how a message is shown: a line, or JSON
 parse.py      what an input line says: itself, or JSON
 pipe.py       the client between pipes: lines in, lines out
+execute.py    the client as a bot: a program for every message
 prompt.py     the client on a terminal: a line being typed, messages above it
 command.py    arguments and exit status
 """

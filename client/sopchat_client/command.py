@@ -1,6 +1,7 @@
 """`sop-chat-client HOST PORT NAME KEY`: arguments and exit status."""
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -30,18 +31,20 @@ A key or name that begins with - stands behind --.
 examples:
   sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
   uptime | sop-chat-client localhost 9000 bot key     say something and leave
+  sop-chat-client --exec ./bot localhost 9000 bot key run a program for every message
   sop-chat-client --json localhost 9000 log key       JSON objects, one a line, both ways
   {KEY_VARIABLE}=key sop-chat-client localhost 9000 ann      the key is not in the process list
 
 exit status:
-  0    left: end of input, Ctrl-D, Ctrl-C while typing, or nobody reads the output
+  0    left: end of input, Ctrl-D, Ctrl-C while typing, SIGTERM with --exec, or nobody
+       reads the output
   1    wrong use, a line that cannot be sent (it holds a NUL byte, or is no JSON object
        where it must be one), or an input or output that fails
   2    cannot connect
   3    refused: wrong key or full room (the server closes for both without a word,
        so they cannot be told apart)
   4    the server went away
-  130  Ctrl-C between pipes"""
+  130  Ctrl-C between pipes or with --exec"""
 
 _STATUS: dict[type[BaseException], int] = {
     InputFailed: 1,
@@ -67,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except* ChatError as group:
         end = _first(group)
         status = _STATUS[type(end)]
-        print(f"sop-chat-client: {end}", file=sys.stderr)
+        _tell(str(end))
     except* BrokenPipeError:
         pass  # nobody reads the output any more, as `head` does: that is all they wanted
     except* KeyboardInterrupt:
@@ -90,6 +93,12 @@ def _parser() -> Parser:
         help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="messages as JSON objects, in and out")
+    parser.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run COMMAND in a shell for every message, a JSON object on its standard input,"
+        " and send what it prints; standard input is not read",
+    )
     return parser
 
 
@@ -104,16 +113,27 @@ def _key(options: argparse.Namespace) -> bytes | None:
 async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
     host, port = options.host, options.port
     async with connect(host, port, options.name, key, options.protocol) as chat:
-        if options.json:
+        if options.exec is not None:
+            # Imported here, as the prompt below: between pipes nobody waits for it.
+            from sopchat_client import execute
+
+            read = parse.from_json if options.json else parse.from_line
+            await execute.talk(chat, options.exec, read, _tell)
+        elif options.json:
             await pipe.talk(chat, parse.from_json, render.as_json)
         elif not _on_terminal():
             await pipe.talk(chat, parse.from_line, render.as_line)
         else:
-            # Imported here: between pipes nobody waits for it.
             from sopchat_client import prompt
 
             line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
             await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n")
+
+
+def _tell(what: str) -> None:
+    """One line on standard error, if it takes one: whoever does not read it misses no message."""
+    with contextlib.suppress(OSError):
+        print(f"sop-chat-client: {what}", file=sys.stderr)
 
 
 def _on_terminal() -> bool:
