@@ -18,7 +18,9 @@ parse.py      what an input line says: itself, or JSON
 pipe.py       the client between pipes: lines in, lines out
 execute.py    the client as a bot: a program for every message
 prompt.py     the client on a terminal: a line being typed, messages above it
-command.py    arguments and exit status
+profiles.py   rooms by name, in a file of the user
+parser.py     the command line
+command.py    what is run, and the exit status
 """
 
 from sopchat_client.chat import Chat, connect

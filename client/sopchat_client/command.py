@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import trio
 
-from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
+from sopchat.arguments import KEY_VARIABLE, UsageError, read_key
 from sopchat.wire.frame import NAME_SIZE, checked
 from sopchat_client import parse, pipe, render
 from sopchat_client.chat import connect
@@ -20,31 +20,7 @@ from sopchat_client.errors import (
     Refused,
     ServerGone,
 )
-
-_DESCRIPTION = """\
-Joins a chat room. On a terminal it edits the line being typed and shows messages above it;
-between pipes every line in is one message out, and every message in is one line out."""
-
-_EPILOG = f"""\
-A key or name that begins with - stands behind --.
-
-examples:
-  sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
-  uptime | sop-chat-client localhost 9000 bot key     say something and leave
-  sop-chat-client --exec ./bot localhost 9000 bot key run a program for every message
-  sop-chat-client --json localhost 9000 log key       JSON objects, one a line, both ways
-  {KEY_VARIABLE}=key sop-chat-client localhost 9000 ann      the key is not in the process list
-
-exit status:
-  0    left: end of input, Ctrl-D, Ctrl-C while typing, SIGTERM with --exec, or nobody
-       reads the output
-  1    wrong use, a line that cannot be sent (it holds a NUL byte, or is no JSON object
-       where it must be one), or an input or output that fails
-  2    cannot connect
-  3    refused: wrong key or full room (the server closes for both without a word,
-       so they cannot be told apart)
-  4    the server went away
-  130  Ctrl-C between pipes or with --exec"""
+from sopchat_client.parser import ClientParser
 
 _STATUS: dict[type[BaseException], int] = {
     InputFailed: 1,
@@ -57,7 +33,7 @@ _STATUS: dict[type[BaseException], int] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
-    parser = _parser()
+    parser = ClientParser()
     options = parser.parse(arguments)
     try:
         checked(options.name, NAME_SIZE, "the name")
@@ -76,30 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except* KeyboardInterrupt:
         status = 130
     return status
-
-
-def _parser() -> Parser:
-    parser = Parser("sop-chat-client", "host port name key", _DESCRIPTION, _EPILOG)
-    parser.add_argument("host", help="where the room is: a name or an address")
-    parser.add_argument("port", type=port_number, help="its TCP port")
-    parser.add_argument(
-        "name", type=os.fsencode, help=f"your name, at most {NAME_SIZE} bytes of UTF-8"
-    )
-    parser.add_key()
-    parser.add_argument(
-        "--protocol",
-        choices=("frame", "line", "talk"),
-        default="frame",
-        help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="messages as JSON objects, in and out")
-    parser.add_argument(
-        "--exec",
-        metavar="COMMAND",
-        help="run COMMAND in a shell for every message, a JSON object on its standard input,"
-        " and send what it prints; standard input is not read",
-    )
-    return parser
 
 
 def _key(options: argparse.Namespace) -> bytes | None:
