@@ -63,7 +63,7 @@ def test_the_room_knows_no_socket() -> None:
         assert not name.startswith(("sopchat.doors.", "sopchat.connection", "sopchat.session"))
 
 
-@pytest.mark.parametrize("package", [SERVER, GRADER], ids=lambda package: package.name)
+@pytest.mark.parametrize("package", [SERVER, CLIENT, GRADER], ids=lambda package: package.name)
 def test_every_module_knows_only_those_above_it_on_the_map(package: Path) -> None:
     """The map is the docstring of the package."""
     docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))

@@ -20,12 +20,12 @@ execute.py    the client as a bot: a program for every message
 prompt.py     the client on a terminal: a line being typed, messages above it
 profiles.py   rooms by name, in a file of the user
 parser.py     the command line
+completion.py what a shell needs to complete it
 command.py    what is run, and the exit status
 """
 
-from sopchat_client.chat import Chat, connect
-from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
-from sopchat_client.protocols import Message
+import importlib
+from typing import TYPE_CHECKING
 
 __all__ = [
     "CannotConnect",
@@ -36,3 +36,17 @@ __all__ = [
     "ServerGone",
     "connect",
 ]
+
+if TYPE_CHECKING:
+    from sopchat_client.chat import Chat, connect
+    from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+    from sopchat_client.protocols import Message
+else:
+    _MODULES = {"Chat": "chat", "connect": "chat", "Message": "protocols"}
+
+    def __getattr__(name: str) -> object:
+        """The API, imported when it is used: who completes a command line never waits for Trio."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
+        return getattr(module, name)

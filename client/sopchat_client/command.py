@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ClientParser()
     options = parser.parse(arguments)
     try:
+        if options.completion is not None:
+            print(_completion(options.completion), end="")
+            return 0
         checked(options.name, NAME_SIZE, "the name")
         key = _key(options)
     except (UsageError, ValueError) as error:
@@ -52,6 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except* KeyboardInterrupt:
         status = 130
     return status
+
+
+def _completion(shell: str) -> str:
+    """What the shell evaluates. Raises UsageError."""
+    try:
+        from sopchat_client import completion
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--completion needs {error.name}: pip install 'sop-chat[tui]'") from None
+    return completion.script(shell)
 
 
 def _key(options: argparse.Namespace) -> bytes | None:

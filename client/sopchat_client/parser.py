@@ -77,6 +77,11 @@ class ClientParser(Parser):
             help="run COMMAND in a shell for every message, a JSON object on its standard input,"
             " and send what it prints; standard input is not read",
         )
+        self.add_argument(
+            "--completion",
+            choices=("bash", "zsh", "fish"),
+            help="print what this shell evaluates to complete the arguments, and end",
+        )
 
     def parse(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """Parse; what a profile says stands where the command line says nothing.
@@ -84,6 +89,8 @@ class ClientParser(Parser):
         `key` is the profile's, if no other is given, for which its key-command may run.
         """
         options = super().parse(arguments)
+        if options.completion is not None:  # all that it needs
+            return options
         try:
             if options.host is not None and options.host.startswith("@"):
                 return self._with_profile(options, arguments)
