@@ -108,10 +108,7 @@ async def _run(command: str, data: bytes, tell: Tell) -> list[bytes]:
             await process.wait()
             await process.stdin.aclose()
             await process.stdout.aclose()
-    lines = bytes(output).split(b"\n")
-    # What stands behind the last newline is a line, unless its end is missing.
-    if not lines[-1] or size > OUTPUT_SIZE or limit.cancelled_caught:
-        lines.pop()
+    lines = _lines(bytes(output), size <= OUTPUT_SIZE and not limit.cancelled_caught)
     if size > OUTPUT_SIZE or len(lines) > OUTPUT_LINES:
         tell(
             f"the program printed more than {OUTPUT_LINES} lines or {OUTPUT_SIZE} bytes:"
@@ -122,6 +119,12 @@ async def _run(command: str, data: bytes, tell: Tell) -> list[bytes]:
     elif process.returncode:
         tell(f"the program {_end(process.returncode)}")
     return lines[:OUTPUT_LINES]
+
+
+def _lines(output: bytes, is_whole: bool) -> list[bytes]:
+    """Its lines. What stands behind the last newline is one as well, if nothing is cut off."""
+    *lines, last = output.split(b"\n")
+    return [*lines, last] if last and is_whole else lines
 
 
 async def _feed(stdin: trio.abc.SendStream, data: bytes) -> None:
