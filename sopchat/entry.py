@@ -5,6 +5,7 @@ at once and quietly, as it ends any program, instead of with a traceback.
 """
 
 import importlib
+import os
 import signal
 
 
@@ -24,8 +25,9 @@ def talk_server() -> int:
 
 
 def sop_chat_client() -> int:
-    """`sop-chat-client HOST PORT NAME KEY`."""
-    return _run("sopchat_client.command")
+    """`sop-chat-client HOST PORT NAME KEY`, or the answer to a shell that completes that."""
+    asked = "_ARGCOMPLETE" in os.environ
+    return _run("sopchat_client.completion" if asked else "sopchat_client.command")
 
 
 def _run(module: str) -> int:

@@ -63,7 +63,17 @@ def test_the_room_knows_no_socket() -> None:
         assert not name.startswith(("sopchat.doors.", "sopchat.connection", "sopchat.session"))
 
 
-@pytest.mark.parametrize("package", [SERVER, GRADER], ids=lambda package: package.name)
+@pytest.mark.parametrize("file", files(CLIENT), ids=str)
+def test_textual_is_wanted_by_the_full_screen_alone(file: Path) -> None:
+    if not file.is_relative_to(CLIENT / "tui"):
+        for name in imports(file):
+            assert name.split(".")[0] not in ("textual", "rich")
+            assert not name.startswith("sopchat_client.tui") or file.name == "command.py"
+
+
+@pytest.mark.parametrize(
+    "package", [SERVER, CLIENT, CLIENT / "tui", GRADER], ids=lambda package: package.name
+)
 def test_every_module_knows_only_those_above_it_on_the_map(package: Path) -> None:
     """The map is the docstring of the package."""
     docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
@@ -75,10 +85,13 @@ def test_every_module_knows_only_those_above_it_on_the_map(package: Path) -> Non
     ]
     names = {path.stem for path in package.iterdir() if path.suffix == ".py" or path.is_dir()}
     assert set(order) == names - {"__init__", "__pycache__", "py"}
+    dotted = ".".join(package.relative_to(ROOT).parts) + "."
+    dotted = dotted.removeprefix("client.").removeprefix("grader.")
     for file in files(package):
         place = file.relative_to(package).parts[0].removesuffix(".py")
         if place == "__init__":
             continue
         for name in imports(file):
-            if name.startswith(f"{package.name}."):
-                assert order.index(name.split(".")[1]) <= order.index(place), f"{file}: {name}"
+            if name.startswith(dotted):
+                module = name.removeprefix(dotted).split(".")[0]
+                assert order.index(module) <= order.index(place), f"{file}: {name}"

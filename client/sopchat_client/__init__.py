@@ -14,14 +14,21 @@ errors.py     what can end a chat
 protocols.py  what is said and understood in each protocol; Message
 chat.py       connect and Chat: the API
 render.py     how a message is shown: a line, or JSON
+parse.py      what an input line says: itself, or JSON
 pipe.py       the client between pipes: lines in, lines out
-prompt.py     the client on a terminal: a line being typed, messages above it
-command.py    arguments and exit status
+execute.py    the client as a bot: a program for every message
+prompt.py     the client on a terminal, plain: a line being typed, messages above it
+link.py       a chat that comes back
+guest.py      the chat inside the event loop of a terminal interface
+tui/          the client on the full screen
+profiles.py   rooms by name, in a file of the user
+parser.py     the command line
+completion.py what a shell needs to complete it
+command.py    what is run, and the exit status
 """
 
-from sopchat_client.chat import Chat, connect
-from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
-from sopchat_client.protocols import Message
+import importlib
+from typing import TYPE_CHECKING
 
 __all__ = [
     "CannotConnect",
@@ -32,3 +39,17 @@ __all__ = [
     "ServerGone",
     "connect",
 ]
+
+if TYPE_CHECKING:
+    from sopchat_client.chat import Chat, connect
+    from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+    from sopchat_client.protocols import Message
+else:
+    _MODULES = {"Chat": "chat", "connect": "chat", "Message": "protocols"}
+
+    def __getattr__(name: str) -> object:
+        """The API, imported when it is used: who completes a command line never waits for Trio."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}")
+        return getattr(module, name)

@@ -1,6 +1,7 @@
 """`sop-chat-client HOST PORT NAME KEY`: arguments and exit status."""
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import sys
@@ -9,10 +10,10 @@ from functools import partial
 
 import trio
 
-from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number, read_key
+from sopchat.arguments import KEY_VARIABLE, UsageError, read_key
 from sopchat.wire.display import printable
 from sopchat.wire.frame import NAME_SIZE, checked
-from sopchat_client import pipe, render
+from sopchat_client import parse, pipe, render
 from sopchat_client.chat import connect
 from sopchat_client.errors import (
     CannotConnect,
@@ -24,29 +25,10 @@ from sopchat_client.errors import (
     ServerGone,
     first,
 )
+from sopchat_client.parser import ClientParser
 
-_DESCRIPTION = """\
-Joins a chat room. On a terminal it edits the line being typed and shows messages above it;
-between pipes every line in is one message out, and every message in is one line out."""
-
-_EPILOG = f"""\
-A key or name that begins with - stands behind --.
-
-examples:
-  sop-chat-client localhost 9000 ann key              talk; Ctrl-D or Ctrl-C leaves
-  uptime | sop-chat-client localhost 9000 bot key     say something and leave
-  sop-chat-client --json localhost 9000 log key       messages as JSON, one a line
-  {KEY_VARIABLE}=key sop-chat-client localhost 9000 ann      the key is not in the process list
-
-exit status:
-  0    left: end of input, Ctrl-D, Ctrl-C while typing, or nobody reads the output
-  1    wrong use, a line that cannot be sent (it holds a NUL byte), or an input or
-       output that fails
-  2    cannot connect
-  3    refused: wrong key or full room (the server closes for both without a word,
-       so they cannot be told apart)
-  4    the server went away
-  130  Ctrl-C between pipes"""
+# What line mode says where the full screen cannot be.
+_MORE = "full screen: pip install 'sop-chat[tui]'"
 
 _STATUS: dict[type[BaseException], int] = {
     InputFailed: 1,
@@ -60,9 +42,12 @@ _STATUS: dict[type[BaseException], int] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
-    parser = _parser()
+    parser = ClientParser()
     options = parser.parse(arguments)
     try:
+        if options.completion is not None:
+            print(_completion(options.completion), end="")
+            return 0
         checked(options.name, NAME_SIZE, "the name")
         key = _key(options)
     except (UsageError, ValueError) as error:
@@ -76,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except* ChatError as group:
         end = first(group)
         status = _STATUS[type(end)]
-        print(f"sop-chat-client: {end}", file=sys.stderr)
+        _tell(str(end))
     except* BrokenPipeError:
         pass  # nobody reads the output any more, as `head` does: that is all they wanted
     except* KeyboardInterrupt:
@@ -84,33 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> Parser:
-    parser = Parser("sop-chat-client", "host port name key", _DESCRIPTION, _EPILOG)
-    parser.add_argument("host", help="where the room is: a name or an address")
-    parser.add_argument("port", type=port_number, help="its TCP port")
-    parser.add_argument(
-        "name", type=os.fsencode, help=f"your name, at most {NAME_SIZE} bytes of UTF-8"
-    )
-    parser.add_key()
-    parser.add_argument(
-        "--protocol",
-        choices=("frame", "line", "talk"),
-        default="frame",
-        help="what the port speaks; line and talk servers may have no key (default: %(default)s)",
-    )
-    parser.add_argument("--json", action="store_true", help="print messages as JSON objects")
-    screen = parser.add_argument_group("on a terminal")
-    screen.add_argument("--plain", action="store_true", help="one line to type, no full screen")
-    screen.add_argument(
-        "--theme", choices=("light", "dark"), help="the colours of the full screen; F2 changes them"
-    )
-    screen.add_argument(
-        "--no-mouse",
-        dest="mouse",
-        action="store_false",
-        help="leave the mouse to the terminal, which selects and copies as ever",
-    )
-    return parser
+def _completion(shell: str) -> str:
+    """What the shell evaluates. Raises UsageError."""
+    try:
+        from sopchat_client import completion
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--completion needs {error.name}: pip install 'sop-chat[tui]'") from None
+    return completion.script(shell)
 
 
 def _key(options: argparse.Namespace) -> bytes | None:
@@ -124,16 +89,28 @@ def _key(options: argparse.Namespace) -> bytes | None:
 async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
     host, port = options.host, options.port
     async with connect(host, port, options.name, key, options.protocol) as chat:
-        if options.json:
-            await pipe.talk(chat, render.as_json)
+        if options.exec is not None:
+            # Imported here, as the prompt below: between pipes nobody waits for it.
+            from sopchat_client import execute
+
+            read = parse.from_json if options.json else parse.from_line
+            await execute.talk(chat, options.exec, read, _tell)
+        elif options.json:
+            await pipe.talk(chat, parse.from_json, render.as_json)
         elif not _on_terminal():
-            await pipe.talk(chat, render.as_line)
+            await pipe.talk(chat, parse.from_line, render.as_line)
         else:
-            # Imported here: between pipes nobody waits for it.
             from sopchat_client import prompt
 
             line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
-            await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n")
+            more = "" if options.plain or _has_textual() else "; " + _MORE
+            await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves{more}\n")
+
+
+def _tell(what: str) -> None:
+    """One line on standard error, if it takes one: whoever does not read it misses no message."""
+    with contextlib.suppress(OSError):
+        print(f"sop-chat-client: {what}", file=sys.stderr)
 
 
 def _on_terminal() -> bool:
@@ -146,11 +123,16 @@ def _on_terminal() -> bool:
 def _full_screen(options: argparse.Namespace) -> bool:
     """Whether the chat takes the whole terminal."""
     return (
-        not (options.json or options.plain)
+        not (options.json or options.plain or options.exec is not None)
         and _on_terminal()
-        and sys.stderr.isatty()  # Textual writes there
-        and importlib.util.find_spec("textual") is not None
+        and sys.stderr is not None
+        and sys.stderr.isatty()  # Textual draws there
+        and _has_textual()
     )
+
+
+def _has_textual() -> bool:
+    return importlib.util.find_spec("textual") is not None
 
 
 def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None:
@@ -168,4 +150,4 @@ def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None
         run.talk(chat, conversation, light=light, mouse=options.mouse)
     finally:
         for text in conversation.unsent:
-            print(f"sop-chat-client: not sent: {text}", file=sys.stderr)
+            _tell(f"not sent: {text}")

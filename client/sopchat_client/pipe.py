@@ -10,6 +10,7 @@ import trio
 from sopchat.arguments import system_words
 from sopchat_client.chat import Chat
 from sopchat_client.errors import InputFailed, OutputFailed
+from sopchat_client.parse import Parse, said
 from sopchat_client.render import Render
 
 _READ_SIZE = 64 * 1024
@@ -17,8 +18,8 @@ _READ_SIZE = 64 * 1024
 _STDIN, _STDOUT = 0, 1
 
 
-async def talk(chat: Chat, render: Render) -> None:
-    """Send standard input's lines and print what arrives until standard input ends.
+async def talk(chat: Chat, parse: Parse, render: Render) -> None:
+    """Send what standard input's lines say, and print what arrives, until standard input ends.
 
     Raises ServerGone, InputFailed, OutputFailed; BrokenPipeError if nobody reads standard output
     any more.
@@ -27,7 +28,7 @@ async def talk(chat: Chat, render: Render) -> None:
         raise OutputFailed("standard output is closed")
     failures: list[InputFailed] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_send_lines, chat, failures)
+        nursery.start_soon(_send_lines, chat, parse, failures)
         while messages := await chat.receive():
             lines = "".join(map(render, messages)).encode("utf-8", "backslashreplace")
             # In a thread: whoever reads our output may take its time, and sending goes on.
@@ -37,23 +38,21 @@ async def talk(chat: Chat, render: Render) -> None:
         raise failures[0]
 
 
-async def _send_lines(chat: Chat, failures: list[InputFailed]) -> None:
+async def _send_lines(chat: Chat, parse: Parse, failures: list[InputFailed]) -> None:
     """Send until standard input ends, then leave; the server's close ends the chat.
 
     A line that cannot be said goes into `failures` and ends the input as well.
     """
-    lines, sent = _Lines(), 0
+    lines, first = _Lines(), 1
     while True:
         data = await _read_input()
-        texts = lines.feed(data) if data else lines.end()
-        # A line that cannot be said stops here, and all before it have been sent.
-        good = next((place for place, text in enumerate(texts) if b"\0" in text), len(texts))
-        await chat.send(*texts[:good])
-        sent += good
-        if good < len(texts):
-            what = f"line {sent + 1} is not sent, nor any after it: it holds a NUL byte"
-            failures.append(InputFailed(what))
-        if failures or not data:
+        complete = lines.feed(data) if data else lines.end()
+        texts, fault = said(complete, parse, first)
+        first += len(complete)
+        await chat.send(*texts)
+        if fault:
+            failures.append(InputFailed(fault))
+        if fault or not data:
             break
     await chat.leave()
 

@@ -159,8 +159,9 @@ class TalkProtocol:
             await stream.send_all(self.encode(name, [key]))
 
     def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
-        """The name before each text. A line each, so that two in one read stay two."""
-        return b"".join(talk.says(name, text) + b"\n" for text in texts)
+        """The name before each line of each text: two in one read stay two, and nobody else's."""
+        lines = (line for text in texts for line in text.split(b"\n"))
+        return b"".join(talk.says(name, line) + b"\n" for line in lines)
 
     def feed(self, data: bytes) -> list[Message]:
         """A message for each line of what one read took."""

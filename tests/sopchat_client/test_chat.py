@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import sopchat_client
 import trio
 from sopchat_client import CannotConnect, Message, Refused, ServerGone, connect
 
@@ -284,3 +285,9 @@ async def test_a_text_with_nul_is_an_error_and_nothing_of_the_call_is_sent() -> 
 def test_messages_can_be_compared() -> None:
     raw = frame("ann", "hi")
     assert Message("ann", "hi", raw) == Message.from_bytes(b"ann", b"hi", raw)
+
+
+def test_the_package_has_what_it_says_and_nothing_else() -> None:
+    assert all(getattr(sopchat_client, name).__name__ == name for name in sopchat_client.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'conect'"):
+        sopchat_client.conect  # type: ignore[attr-defined]  # noqa: B018

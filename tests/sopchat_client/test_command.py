@@ -95,6 +95,76 @@ def test_json_is_one_object_a_line() -> None:
         ]
 
 
+def test_json_in_is_one_message_for_each_object_whatever_else_it_says() -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        lines = [
+            '{"name": "eve", "text": "grün \\ud83d\\ude00"}',
+            "",
+            '  {"text": "two\\nlines", "more": [null]}  \r',
+            '{"text": ""}',
+            '{"text": "no newline"}',
+        ]
+        stdin = "\n".join(lines).encode()
+        done = run("--json", "localhost", str(server.port), "bot", "key", stdin=stdin)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        texts = ["grün 😀", "two\nlines", "", "no newline"]
+        assert ann.receive_many(4) == [frame("bot", text) for text in texts]
+
+
+def test_the_output_of_one_json_client_is_the_input_of_another() -> None:
+    with (
+        Server() as server,
+        client(server, "one", "--json") as one,
+        client(server, "two", "--json") as two,
+    ):
+        server.wait_for("(2/4)")
+        with Client.join(server.port, "ann") as ann:
+            ann.send(frame("ann", 'a "quoted"\nline'))
+            one.wait_for("\n")
+            two.write(one.stdout.encode())
+            assert ann.receive() == frame("two", 'a "quoted"\nline')
+
+
+_NO_OBJECT = 'it is no JSON object, as {"text": "hello"} is'
+_NO_TEXT = 'it has no "text" that is a string, as {"text": "hello"} has'
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"hello", _NO_OBJECT),
+        (b'"hello"', _NO_OBJECT),
+        (b'{"text": "hello"', _NO_OBJECT),
+        (b'{"text": "hello"} {}', _NO_OBJECT),
+        (b'{"text": "\xff"}', _NO_OBJECT),
+        (b"[" * 100_000, _NO_OBJECT),
+        (b"1" * 10_000, _NO_OBJECT),
+        (b"{}", _NO_TEXT),
+        (b'{"text": 5}', _NO_TEXT),
+        (b'{"text": null}', _NO_TEXT),
+        (rb'{"text": "a\u0000b"}', 'its "text" holds a NUL, and may hold any other character'),
+        (
+            rb'{"text": "\ud83d"}',
+            'its "text" holds half a surrogate pair, which no UTF-8 can say',
+        ),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_a_json_line_that_says_no_text_is_told_and_those_before_it_are_sent(
+    line: bytes, said: str
+) -> None:
+    with Server() as server, Client.join(server.port, "ann") as ann:
+        stdin = b'{"text": "one"}\n\n' + line + b'\n{"text": "four"}\n'
+        done = run("--json", "localhost", str(server.port), "bot", "key", stdin=stdin)
+        assert done.stderr.decode() == (
+            f"sop-chat-client: line 3 is not sent, nor any after it: {said}\n"
+        )
+        assert done.returncode == 1
+        assert ann.receive() == frame("bot", "one")
+        server.wait_for("bot left")
+        assert "four" not in server.stdout
+
+
 def test_two_clients_talk_with_each_other() -> None:
     with Server() as server, client(server, "ann") as ann, client(server, "bob") as bob:
         server.wait_for("(2/4)")
