@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import App, ComposeResult
@@ -45,7 +46,7 @@ Each line is a message; one of more than 448 bytes goes out in several frames.
 class ChatApp(App[None]):
     """One chat on the whole screen. It ends when its member leaves; the link is run elsewhere."""
 
-    CSS_PATH = "chat.tcss"
+    CSS_PATH = Path(__file__).parent / "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", priority=True),
@@ -192,14 +193,13 @@ class ChatApp(App[None]):
             takes = f", which takes {math.ceil(seconds)} s" if seconds else ""
             self.push_screen(
                 QuestionScreen(f"Send {size.messages} messages ({size.frames} frames{takes})?"),
-                lambda yes: (
-                    self._say(event.texts) if yes else self._composer.give_back(event.typed)
-                ),
+                lambda yes: self.say(event.texts) if yes else self._composer.give_back(event.typed),
             )
         else:
-            self._say(event.texts)
+            self.say(event.texts)
 
-    def _say(self, texts: list[str]) -> None:
+    def say(self, texts: list[str]) -> None:
+        """Say each text."""
         for text in texts:
             self._conversation.said(self._chat.say(text))
         self._messages.to_end()
@@ -227,9 +227,10 @@ class ChatApp(App[None]):
             ("The text being typed", Composer.BINDINGS),
             ("The search", SearchBar.BINDINGS),
         ]
-        self.push_screen(HelpScreen(_INTRODUCTION, parts), self._type)
+        self.push_screen(HelpScreen(_INTRODUCTION, parts), self.type)
 
-    def _type(self, text: str | None) -> None:
+    def type(self, text: str | None) -> None:
+        """Put a text where one types."""
         if text:
             self._composer.insert(text)
 

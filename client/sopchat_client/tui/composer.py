@@ -106,7 +106,7 @@ class Composer(TextArea, inherit_bindings=False):
             self.texts = texts
 
     def __init__(self) -> None:
-        super().__init__(soft_wrap=True, show_line_numbers=False, tab_behavior="focus")
+        super().__init__(placeholder="Say something", highlight_cursor_line=False)
         # Who may be spoken to, the best guess first.
         self.names: list[str] = []
         self._history = History()

@@ -84,7 +84,8 @@ class MessageLog(ScrollView, can_focus=False):
 
     def to_end(self) -> None:
         """Go to the newest message, and stay there."""
-        self.scroll_end(animate=False, immediate=True, x_axis=False)
+        # By force: Textual learns later that there is enough to scroll.
+        self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
 
     def to_entry(self, place: int) -> None:
         """Bring the entry of that number into the middle of the view."""
@@ -195,7 +196,9 @@ class MessageLog(ScrollView, can_focus=False):
         """One row of an entry."""
         if entry.kind in _RULES:
             title = f" {entry.text} "[: self.scrollback.width]
-            return Text(title.center(self.scrollback.width, "─"), self._ink(_RULES[entry.kind]))
+            return Text().append(
+                title.center(self.scrollback.width, "─"), self._ink(_RULES[entry.kind])
+            )
         row = self._head(entry) if part == 0 else Text(" " * self.scrollback.indent)
         start, end = self.scrollback.rows(entry)[part]
         shift = len(row) - start
