@@ -5,6 +5,8 @@ import contextlib
 import importlib.util
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,7 +20,6 @@ from sopchat_client.chat import connect
 from sopchat_client.errors import (
     CannotConnect,
     ChatError,
-    Defect,
     InputFailed,
     OutputFailed,
     Refused,
@@ -36,8 +37,11 @@ _STATUS: dict[type[BaseException], int] = {
     CannotConnect: 2,
     Refused: 3,
     ServerGone: 4,
-    Defect: 5,
 }
+
+
+# The client itself is at fault.
+_DEFECT = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pass  # nobody reads the output any more, as `head` does: that is all they wanted
     except* KeyboardInterrupt:
         status = 130
+    except* Exception as group:
+        status = _DEFECT
+        _tell(f"a defect ended it; the details are in {_kept(traceback.format_exception(group))}")
     return status
 
 
@@ -105,6 +112,14 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
             line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
             more = "" if options.plain or _has_textual() else "; " + _MORE
             await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves{more}\n")
+
+
+def _kept(details: list[str]) -> str:
+    """The name of a file with these details, for its owner alone."""
+    prefix = "sop-chat-client-"
+    with tempfile.NamedTemporaryFile("w", prefix=prefix, suffix=".log", delete=False) as file:
+        file.writelines(details)
+    return file.name
 
 
 def _tell(what: str) -> None:

@@ -5,8 +5,7 @@ ChatError
 ├── Refused         closed instead of echoing: the key, or a full room
 ├── ServerGone      the connection ended while it was in use
 ├── InputFailed     what was to be said cannot be read, or not be said
-├── OutputFailed    what arrives cannot be written any more
-└── Defect          the client itself is at fault
+└── OutputFailed    what arrives cannot be written any more
 """
 
 
@@ -32,10 +31,6 @@ class InputFailed(ChatError):
 
 class OutputFailed(ChatError):
     """Standard output does not take what arrives: a full disk, say."""
-
-
-class Defect(ChatError):
-    """Something went wrong in the client that nobody thought of."""
 
 
 class ServerGone(ChatError):

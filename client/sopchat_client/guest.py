@@ -22,8 +22,11 @@ async def hosted(main: Callable[[], Awaitable[Result]]) -> Result:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[outcome.Outcome[Result | None]] = loop.create_future()
     scope = trio.CancelScope()
+    token: trio.lowlevel.TrioToken | None = None
 
     async def inside() -> Result | None:
+        nonlocal token
+        token = trio.lowlevel.current_trio_token()
         with scope:
             return await main()
         return None
@@ -38,7 +41,10 @@ async def hosted(main: Callable[[], Awaitable[Result]]) -> Result:
     try:
         await asyncio.shield(ended)
     except asyncio.CancelledError:
-        scope.cancel()
+        if token is None:  # it has not begun
+            scope.cancel()
+        else:
+            token.run_sync_soon(scope.cancel)
         (await asyncio.shield(ended)).unwrap()
         raise
     result = ended.result().unwrap()

@@ -144,6 +144,12 @@ class Link:
         was not a member in the end.
         """
         self._token = trio.lowlevel.current_trio_token()
+        try:
+            await self._run()
+        finally:
+            self._token = None
+
+    async def _run(self) -> None:
         delay, refusals, was_member = FIRST_DELAY, 0, False
         while True:
             self._tell(Connecting())

@@ -206,6 +206,19 @@ class TerminalProgram:
         """What a person's keys send."""
         os.write(self._terminal, text.encode())
 
+    def resize(self, columns: int, lines: int) -> None:
+        """Give the window another size."""
+        with self._changed:
+            self._screen.resize(lines, columns)
+        size = struct.pack("HHHH", lines, columns, 0, 0)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
+
+    def wait_until(self, holds: Callable[[list[str]], bool]) -> None:
+        """Wait until something holds for the lines on the screen."""
+        with self._changed:
+            seen = self._changed.wait_for(lambda: holds(self.screen), PATIENCE)
+        assert seen, f"the screen is {self.screen!r}"
+
     def wait_for_line(self, line: str) -> None:
         """Wait until a line of the screen is `line`."""
         with self._changed:

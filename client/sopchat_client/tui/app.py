@@ -48,6 +48,7 @@ class ChatApp(App[None]):
 
     CSS_PATH = Path(__file__).parent / "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", priority=True),
         Binding("ctrl+c,ctrl+q", "leave", "Leave; Ctrl-C copies, where text is selected"),
@@ -74,8 +75,8 @@ class ChatApp(App[None]):
         self._chat = chat
         self._conversation = conversation
         self._messages = MessageLog(conversation.scrollback)
-        self._composer = Composer()
-        self._search = SearchBar()
+        self._composer = Composer(self._submit)
+        self._search = SearchBar(self._step, self._close_search)
         self._connection = Static(id="connection", markup=False)
         self._below = Static(id="below", markup=False)
         self._room = Static(id="size", markup=False)
@@ -181,22 +182,22 @@ class ChatApp(App[None]):
         size = Size.of(self._composer.texts)
         self._room.update(str(size), layout=False)
 
-    def on_composer_submitted(self, event: Composer.Submitted) -> None:
+    def _submit(self, typed: str, texts: list[str]) -> None:
         """Say what was typed, after a question if it is a lot."""
-        if event.texts == ["/help"]:
+        if texts == ["/help"]:
             self.action_help()
-        elif event.texts == ["/quit"]:
+        elif texts == ["/quit"]:
             self.exit()
-        elif len(event.texts) > MANY:
-            size = Size.of(event.texts)
+        elif len(texts) > MANY:
+            size = Size.of(texts)
             seconds = max(0, (size.frames - link.BURST) / link.PACE)
             takes = f", which takes {math.ceil(seconds)} s" if seconds else ""
             self.push_screen(
                 QuestionScreen(f"Send {size.messages} messages ({size.frames} frames{takes})?"),
-                lambda yes: self.say(event.texts) if yes else self._composer.give_back(event.typed),
+                lambda yes: self.say(texts) if yes else self._composer.give_back(typed),
             )
         else:
-            self.say(event.texts)
+            self.say(texts)
 
     def say(self, texts: list[str]) -> None:
         """Say each text."""
@@ -274,7 +275,7 @@ class ChatApp(App[None]):
         """Open the search."""
         self.query_one("#search").add_class("shown")
         self._search.value = ""
-        self._search.focus()
+        self.screen.set_focus(self._search)  # at once: what is typed next is for it
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Look for what is typed so far."""
@@ -284,10 +285,10 @@ class ChatApp(App[None]):
         self._at = 0
         self._show_found()
 
-    def on_search_bar_stepped(self, event: SearchBar.Stepped) -> None:
+    def _step(self, steps: int) -> None:
         """Go on to another place."""
         if self._found:
-            self._at = (self._at + event.steps) % len(self._found)
+            self._at = (self._at + steps) % len(self._found)
         self._show_found()
 
     def _show_found(self) -> None:
@@ -296,11 +297,11 @@ class ChatApp(App[None]):
         of = f"{self._at + 1} of {len(self._found)}" if self._found else "not found"
         self._count.update(of if self._search.value else "")
 
-    def on_search_bar_closed(self) -> None:
+    def _close_search(self) -> None:
         """Back to typing; the view stays."""
         self.query_one("#search").remove_class("shown")
         self._messages.search("")
-        self._composer.focus()
+        self.screen.set_focus(self._composer)
 
     # Links
 

@@ -1,17 +1,18 @@
 """Where one types: several lines, history, names completed, and how much room is left."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import attrs
 from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import Location
 from wcwidth import grapheme_boundary_before, iter_graphemes
 
 from sopchat.wire.frame import TEXT_SIZE, split_text
+from sopchat_client.tui.keys import act_at_once
 
 
 @attrs.frozen
@@ -97,16 +98,13 @@ class Composer(TextArea, inherit_bindings=False):
         Binding("question_mark", "app.help", "Help, where nothing is typed"),
     ]
 
-    class Submitted(Message):
-        """Something is to be said: `texts`, which was typed as `typed`."""
+    def __init__(self, submit: Callable[[str, list[str]], None]) -> None:
+        """`submit` is called with what was typed, and with the messages in it.
 
-        def __init__(self, typed: str, texts: list[str]) -> None:
-            super().__init__()
-            self.typed = typed
-            self.texts = texts
-
-    def __init__(self) -> None:
+        It is no message of Textual's: a Ctrl-C right behind an Enter would overtake it.
+        """
         super().__init__(placeholder="Say something", highlight_cursor_line=False)
+        self._submit = submit
         # Who may be spoken to, the best guess first.
         self.names: list[str] = []
         self._history = History()
@@ -120,17 +118,9 @@ class Composer(TextArea, inherit_bindings=False):
         return texts_of(self.text)
 
     async def on_key(self, event: events.Key) -> None:
-        """Do what a key means at once.
-
-        Textual would look for its meaning after the event has gone up to the app, and then what is
-        typed fast comes between: the letters behind an Enter would be sent with it.
-        """
-        action = _ACTIONS.get(event.key)
-        if action is None or (event.key == "question_mark" and self.text):
-            return
-        event.prevent_default()
-        if await self.app.run_action(action, default_namespace=self):
-            event.stop()
+        """A key was pressed; what it types is Textual's business."""
+        if event.key != "question_mark" or not self.text or not self.has_focus:
+            await act_at_once(self, event)
 
     def action_copy(self) -> None:
         """Copy what is selected. Without a selection the key means something else."""
@@ -148,9 +138,10 @@ class Composer(TextArea, inherit_bindings=False):
     def action_send(self) -> None:
         """Hand what is typed over, keep it in the history, and begin anew."""
         if self.texts:
-            self.post_message(self.Submitted(self.text, self.texts))
-            self._history.add(self.text)
+            typed, texts = self.text, self.texts
+            self._history.add(typed)
             self.load_text("")
+            self._submit(typed, texts)
 
     def give_back(self, typed: str) -> None:
         """Put what was typed before what is typed now: it is not to be sent."""
@@ -211,6 +202,3 @@ class Composer(TextArea, inherit_bindings=False):
         if not behind:
             return super().get_cursor_right_location()
         return row, column + len(next(iter_graphemes(behind)))
-
-
-_ACTIONS = {binding.key: binding.action for binding in Binding.make_bindings(Composer.BINDINGS)}

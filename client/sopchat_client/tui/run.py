@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import io
 import signal
-import tempfile
 
 from rich.console import Console
 
-from sopchat_client.errors import Defect
 from sopchat_client.guest import hosted
 from sopchat_client.link import Link
 from sopchat_client.tui.app import ChatApp
 from sopchat_client.tui.conversation import Conversation
+
+
+class Defect(Exception):
+    """The app has failed. The message is what Textual says about it, over many lines."""
 
 
 def talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
@@ -26,7 +28,7 @@ def talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) ->
 
 async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
     app = ChatApp(chat, conversation, light=light)
-    # A defect is told when the terminal is itself again, and kept where it can be read.
+    # What Textual says of a defect would be in nobody's way here, and is not to fill the screen.
     trace = io.StringIO()
     app.error_console = Console(file=trace, width=120)
     loop = asyncio.get_running_loop()
@@ -39,18 +41,9 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
         membership.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await membership
-        raise Defect(f"a defect ended it; the details are in {_kept(trace.getvalue())}")
+        raise Defect(trace.getvalue())
     chat.leave()
     try:
         await membership
     finally:
         conversation.unsent = [*chat.unsent, *app.typed]
-
-
-def _kept(details: str) -> str:
-    """The name of a file with these details."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="sop-chat-client-", suffix=".log", delete=False
-    ) as file:
-        file.write(details)
-    return file.name

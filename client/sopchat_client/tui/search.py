@@ -1,10 +1,13 @@
 """The line in which one types what to look for in the scrollback."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.message import Message
 from textual.widgets import Input
+
+from sopchat_client.tui.keys import act_at_once
 
 
 class SearchBar(Input):
@@ -16,23 +19,20 @@ class SearchBar(Input):
         Binding("escape,ctrl+c", "close", "Close the search"),
     ]
 
-    class Stepped(Message):
-        """Another place is wanted."""
-
-        def __init__(self, steps: int) -> None:
-            super().__init__()
-            self.steps = steps
-
-    class Closed(Message):
-        """The search is over."""
-
-    def __init__(self) -> None:
+    def __init__(self, step: Callable[[int], None], close: Callable[[], None]) -> None:
+        """`step` is called with how many places further up to go, `close` at the end."""
         super().__init__(placeholder="Search: Enter goes up, Esc closes")
+        self._step = step
+        self._close = close
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key was pressed."""
+        await act_at_once(self, event)
 
     def action_step(self, steps: int) -> None:
         """Go so many places up."""
-        self.post_message(self.Stepped(steps))
+        self._step(steps)
 
     def action_close(self) -> None:
         """End the search."""
-        self.post_message(self.Closed())
+        self._close()

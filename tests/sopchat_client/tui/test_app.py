@@ -86,6 +86,16 @@ async def test_keys_typed_behind_enter_are_not_sent_with_it(
 
 
 @scenario
+async def test_keys_typed_behind_one_that_opens_something_are_for_that(
+    pilot: Pilot[None], app: PlayedApp
+) -> None:
+    for key in ["ctrl+f", "ü", "!", "escape", "a", "f1", "question_mark", "b"]:
+        app.simulate_key(key)
+    await until(pilot, lambda: typed(app) == "a?b")
+    assert app.screen.query_one(SearchBar).value == "ü!"
+
+
+@scenario
 async def test_up_and_down_go_through_what_was_sent_and_back_to_the_draft(
     pilot: Pilot[None], app: PlayedApp
 ) -> None:

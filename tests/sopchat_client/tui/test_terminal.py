@@ -1,0 +1,267 @@
+"""The full screen on a real terminal, against the real server."""
+
+import itertools
+import re
+import signal
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clients import Client
+from tests.support.frames import frame
+from tests.support.programs import (
+    SOP_CHAT,
+    SOP_CHAT_CLIENT,
+    Program,
+    Server,
+    TerminalProgram,
+    reserved_port,
+)
+
+LEAVES_THE_SCREEN, SHOWS_THE_CURSOR = b"\x1b[?1049l", b"\x1b[?25h"
+
+
+def command(port: int, key: str = "key") -> tuple[str, ...]:
+    return (SOP_CHAT_CLIENT, "localhost", str(port), "ann", key)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server("--quiet") as server:
+        yield server
+
+
+@pytest.fixture
+def terminal(server: Server) -> Iterator[TerminalProgram]:
+    with TerminalProgram(*command(server.port)) as terminal:
+        wait_for(terminal, "● joined")
+        yield terminal
+
+
+def wait_for(terminal: TerminalProgram, text: str) -> None:
+    """Wait until the text is on the screen."""
+    terminal.wait_until(lambda rows: any(text in row for row in rows))
+
+
+def is_restored(terminal: TerminalProgram) -> bool:
+    """Whether the terminal is as it was, and shows what it showed before."""
+    last = max(terminal.raw.rfind(code) for code in (LEAVES_THE_SCREEN, SHOWS_THE_CURSOR))
+    return (
+        terminal.settings_now() == terminal.settings
+        and LEAVES_THE_SCREEN in terminal.raw[last - 10 :]
+        and SHOWS_THE_CURSOR in terminal.raw[last - 10 :]
+        and b"\x1b[?1000l" in terminal.raw  # the mouse
+        and b"\x1b[?2004l" in terminal.raw  # bracketed paste
+    )
+
+
+class Listener(Client):
+    """A member that remembers what each of the others has said."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.heard: dict[str, list[str]] = defaultdict(list)
+
+    def hear(self, name: str, count: int) -> list[str]:
+        """Wait until a member has said so many texts in all, and give them."""
+        while len(self.heard[name]) < count:
+            speaker, text = (part.rstrip(b"\0").decode() for part in halves(self.receive()))
+            self.heard[speaker].append(text)
+        return self.heard[name]
+
+
+def halves(data: bytes) -> tuple[bytes, bytes]:
+    assert len(data) == 512
+    return data[:64], data[64:]
+
+
+class Talker(threading.Thread):
+    """A member that says something so many times a second until it is stopped."""
+
+    def __init__(self, port: int, rate: float) -> None:
+        super().__init__()
+        self._client = Client.join(port, "bob")
+        self._pause = 1 / rate
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        for number in itertools.count():
+            if self._stopped.wait(self._pause):
+                break
+            self._client.send(frame("bob", f"message {number}"))
+
+    def __enter__(self) -> "Talker":
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopped.set()
+        self.join()
+        self._client.close()
+
+
+def test_what_is_typed_while_200_messages_a_second_arrive_and_the_size_changes_is_sent_as_typed(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    lines = [f"line {number} " + "word " * (number % 7) + "end" for number in range(15)]
+    with Listener.join(server.port, "cleo") as cleo, Talker(server.port, 200):
+        for number, line in enumerate(lines):
+            for letter in line:
+                terminal.press(letter)
+            cleo.hear("bob", 20 * (number + 1))
+            terminal.resize(60 + number * 4, 16 + number)
+            terminal.press("\r")
+        assert cleo.hear("ann", len(lines)) == lines
+    terminal.wait_until(lambda rows: rows[-1].lstrip().startswith("448 bytes left"))
+
+
+def test_keys_at_any_speed_keep_their_order(server: Server, terminal: TerminalProgram) -> None:
+    with Listener.join(server.port, "cleo") as cleo, Talker(server.port, 200):
+        for number in range(20):
+            # Home, the end of the line, back by a word, delete it: all in one piece.
+            terminal.press(f"b{number}\x01a\x05 c wrong\x17right\r")
+        said = [f"ab{number} c right" for number in range(20)]
+        assert cleo.hear("ann", len(said)) == said
+
+
+def test_fifty_pasted_lines_go_out_after_a_question_in_order_and_paced(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    lines = [f"line {number}" for number in range(50)]
+    with Client.join(server.port, "cleo") as cleo:
+        terminal.press("\x1b[200~" + "\r".join(lines) + "\x1b[201~")
+        wait_for(terminal, "50 messages, 50 frames")
+        terminal.press("\r")
+        wait_for(terminal, "Send 50 messages (50 frames, which takes 2 s)?")
+        terminal.press("\r")
+        assert [cleo.receive() for _ in lines] == [frame("ann", line) for line in lines]
+
+
+def test_wide_characters_and_a_narrow_window(server: Server, terminal: TerminalProgram) -> None:
+    with Client.join(server.port, "日本") as client:
+        terminal.resize(40, 12)
+        client.send(frame("日本", "漢字" * 20))
+        wait_for(terminal, "漢字")
+        terminal.press("grüße 👋")
+        wait_for(terminal, "436 bytes left")
+        terminal.press("\r")
+        assert client.receive() == frame("ann", "grüße 👋")
+        terminal.wait_until(lambda rows: any("ann: grüße 👋" in squeezed(row) for row in rows))
+        assert (
+            "".join(squeezed(row).split()[-1] for row in terminal.screen if "漢" in row).count(
+                "漢字"
+            )
+            >= 19
+        )
+
+
+def squeezed(row: str) -> str:
+    """Without the empty cell that pyte puts behind a wide character."""
+    return re.sub("([\u1100-\uffff\U0001f300-\U0001faff])\0?", r"\1", row)
+
+
+def test_a_server_that_is_killed_and_comes_back_gets_all_that_waited_and_nothing_twice() -> None:
+    with reserved_port() as port:
+        start = (SOP_CHAT, str(port), "key")
+        with Program(*start) as server, TerminalProgram(*command(port)) as terminal:
+            server.wait_for("listening")
+            terminal_is(terminal, "● joined")
+            terminal.press("first\r")
+            server.wait_for("ann: first")
+            terminal.press("half typ")
+            wait_for(terminal, "half typ")
+            server.process.kill()
+            server.wait()
+            terminal_is(terminal, "○ lost")
+            terminal.press("ed\rnext\r")
+            wait_for(terminal, "… ")
+            with Program(*start) as again:
+                again.wait_for("listening")
+                terminal.press("\x1b[15~")  # F5
+                again.wait_for("ann: half typed\nann: next\n")
+                terminal_is(terminal, "● joined")
+                wait_for(terminal, "missing here")
+                assert "first" not in again.stdout
+                terminal.press("\x04")
+                assert terminal.wait() == 0
+                again.wait_for("ann left")
+                assert again.stdout.count("ann: ") == 2
+
+
+def terminal_is(terminal: TerminalProgram, state: str) -> None:
+    """Wait until the first row says how the connection is."""
+    terminal.wait_until(lambda rows: bool(rows) and rows[0].strip().startswith(state))
+
+
+def test_a_wrong_key_ends_it_with_its_status_and_a_reason(server: Server) -> None:
+    with TerminalProgram(*command(server.port, "wrong")) as terminal:
+        assert terminal.wait() == 3
+        terminal.wait_for_text("the key is wrong or the room is full")
+        assert is_restored(terminal)
+
+
+def test_a_server_that_is_not_there_ends_it_with_its_status_and_a_reason() -> None:
+    with reserved_port() as port, TerminalProgram(*command(port)) as terminal:
+        assert terminal.wait() == 2
+        terminal.wait_for_text(f"cannot connect to localhost port {port}: Connection refused")
+        assert is_restored(terminal)
+
+
+def test_leaving_while_the_server_is_gone_has_its_status(server: Server) -> None:
+    with TerminalProgram(*command(server.port)) as terminal:
+        terminal_is(terminal, "● joined")
+        server.interrupt()
+        terminal_is(terminal, "○ lost")
+        terminal.press("unsent\r\x03")
+        wait_for(terminal, "Once more to leave")
+        terminal.press("\x03")
+        assert terminal.wait() == 4
+        terminal.wait_for_text("not sent: unsent")
+        assert is_restored(terminal)
+
+
+@pytest.mark.parametrize("key", ["\x04", "\x03", "\x11", "/quit\r"])
+def test_keys_that_leave_restore_the_terminal(
+    server: Server, terminal: TerminalProgram, key: str
+) -> None:
+    terminal.press(key)
+    assert terminal.wait() == 0
+    assert is_restored(terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_leaves_restores_the_terminal_and_says_what_was_not_sent(
+    server: Server, terminal: TerminalProgram, number: signal.Signals
+) -> None:
+    terminal.press("half typed")
+    wait_for(terminal, "half typed")
+    terminal.process.send_signal(number)
+    assert terminal.wait() == 0
+    terminal.wait_for_text("not sent: half typed")
+    assert is_restored(terminal)
+
+
+def test_a_defect_restores_the_terminal_and_shows_no_traceback(server: Server) -> None:
+    defective = (
+        "import sys; from sopchat_client import command;"
+        "from sopchat_client.tui.log import MessageLog;"
+        "MessageLog.search = lambda self, wanted: 1 / 0;"
+        "sys.exit(command.main())"
+    )
+    with TerminalProgram(sys.executable, "-c", defective, *command(server.port)[1:]) as terminal:
+        terminal_is(terminal, "● joined")
+        terminal.press("\x06x")
+        assert terminal.wait() == 5
+        terminal.wait_for_text("a defect ended it; the details are in ")
+        assert is_restored(terminal)
+        assert b"Traceback" not in terminal.raw
+        found = re.search(rb"details are in (\S+\.log)", terminal.raw)
+        assert found is not None
+        details = found[1].decode()
+        with open(details) as file:
+            assert "ZeroDivisionError" in file.read()
+        Path(details).unlink()
