@@ -50,7 +50,7 @@ class ChatApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "Help", priority=True),
+        Binding("f1", "help", "Help"),
         Binding("ctrl+c,ctrl+q", "leave", "Leave; Ctrl-C copies, where text is selected"),
         Binding("pageup", "scroll(-1)", "A page up"),
         Binding("pagedown", "scroll(1)", "A page down"),
@@ -220,9 +220,6 @@ class ChatApp(App[None]):
 
     def action_help(self) -> None:
         """All keys."""
-        if isinstance(self.screen, HelpScreen):
-            self.screen.dismiss("")
-            return
         parts = [
             ("The chat", ChatApp.BINDINGS),
             ("The text being typed", Composer.BINDINGS),
