@@ -1,5 +1,6 @@
 """A chat that comes back: it joins again when the connection is lost, and says nothing twice."""
 
+import contextlib
 import enum
 import math
 import random
@@ -240,7 +241,8 @@ class Link:
 
     def _wake(self) -> None:
         if self._token is not None:
-            self._token.run_sync_soon(self._pulse)
+            with contextlib.suppress(trio.RunFinishedError):  # nobody is left who waits
+                self._token.run_sync_soon(self._pulse)
 
     def _pulse(self) -> None:
         self._changed.set()
