@@ -1,5 +1,6 @@
 """A chat that comes back: it joins again when the connection is lost, and says nothing twice."""
 
+import contextlib
 import enum
 import math
 import random
@@ -216,12 +217,14 @@ class Link:
 
     async def _keep_pace(self) -> bool:
         """Wait until the next text may go; False if `leave` is called before."""
-        with trio.move_on_at(self._paced_until - BURST / PACE) as waiting:
+        frames = len(split_text(encoded(self._waiting[0].text)))
+        # Ahead of the even pace by BURST at most; a longer text waits until nothing is ahead.
+        due = self._paced_until - max(BURST - frames, 0) / PACE
+        with trio.move_on_at(due) as waiting:
             await self._until(lambda: self._leaving)
         now = trio.current_time()
-        if not waiting.cancelled_caught and self._paced_until - BURST / PACE > now:
+        if not waiting.cancelled_caught and due > now:
             return False
-        frames = len(split_text(encoded(self._waiting[0].text)))
         self._paced_until = max(self._paced_until, now) + frames / PACE
         return True
 
@@ -246,7 +249,8 @@ class Link:
 
     def _wake(self) -> None:
         if self._token is not None:
-            self._token.run_sync_soon(self._pulse)
+            with contextlib.suppress(trio.RunFinishedError):  # nobody is left who waits
+                self._token.run_sync_soon(self._pulse)
 
     def _pulse(self) -> None:
         self._changed.set()

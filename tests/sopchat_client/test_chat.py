@@ -11,6 +11,7 @@ from sopchat_client import CannotConnect, Message, Refused, ServerGone, connect
 
 from sopchat.wire.frame import FieldHoldsNul, FieldTooLong
 from tests.support.frames import frame
+from tests.support.streams import exactly, let_in
 
 Handler = Callable[[trio.SocketStream], Awaitable[None]]
 
@@ -23,19 +24,6 @@ async def playing(handler: Handler) -> AsyncIterator[int]:
             listeners = await nursery.start(trio.serve_tcp, handler, 0)
             yield listeners[0].socket.getsockname()[1]
             nursery.cancel_scope.cancel()
-
-
-async def exactly(stream: trio.SocketStream, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = await stream.receive_some(size - len(data))
-        assert more
-        data += more
-    return data
-
-
-async def let_in(stream: trio.SocketStream) -> None:
-    await stream.send_all(await exactly(stream, 512))
 
 
 def saying(*sent: bytes) -> Handler:

@@ -5,7 +5,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import accumulate
 
-from rich.cells import split_graphemes
+from rich.cells import cell_len
+from wcwidth import iter_graphemes
 
 # Letters of Latin, Greek and Cyrillic, none of which joins others or takes two cells: for texts of
 # these alone a place is a cell.
@@ -19,28 +20,34 @@ def wrap(text: str, first: int, others: int) -> list[tuple[int, int]]:
     row's last word may stand out.
     """
     rows = []
-    fit = _measured(text)
+    words, fit = _measured(text)
     start, room = 0, first
     while (end := fit(start, room)) < len(text):
         # A row ends with a space, or in a word that is longer than it.
-        end = text.rfind(" ", start, end + 1) + 1 or end
+        end = words.rfind(" ", start, end + 1) + 1 or end
         rows.append((start, end))
         start, room = end, others
-    rows.append((start, len(text)))
+    if start < len(text) or not rows:
+        rows.append((start, len(text)))
     return rows
 
 
-def _measured(text: str) -> Callable[[int, int], int]:
-    """What gives the furthest place in `text` to which so many cells reach from another place."""
+def _measured(text: str) -> tuple[str, Callable[[int, int], int]]:
+    """A text with the spaces between the words of `text`, and what measures it.
+
+    That gives the furthest place to which so many cells reach from another place.
+    """
     if _PLAIN.fullmatch(text):
-        return lambda start, room: start + room
-    spans, _ = split_graphemes(text)
-    places = [start for start, _, _ in spans] + [len(text)]
-    cells = list(accumulate((width for _, _, width in spans), initial=0))
+        return text, lambda start, room: start + room
+    clusters = list(iter_graphemes(text))
+    places = list(accumulate(map(len, clusters), initial=0))
+    cells = list(accumulate(map(cell_len, clusters), initial=0))
+    # A space that a mark is joined to is none between words.
+    words = "".join(" " if cluster == " " else "x" * len(cluster) for cluster in clusters)
 
     def fit(start: int, room: int) -> int:
         number = bisect_left(places, start)
         reached = bisect_right(cells, cells[number] + room) - 1
-        return places[max(reached, min(number + 1, len(spans)))]
+        return places[max(reached, min(number + 1, len(clusters)))]
 
-    return fit
+    return words, fit
