@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from sopchat.wire.frame import split_text
-from sopchat_client.chat import Chat, encoded
+from sopchat_client.chat import LEAVE_TIMEOUT, Chat, encoded
 from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone, first
 from sopchat_client.protocols import Message
 
@@ -109,6 +109,11 @@ class Link:
     _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
+    # Ends everything, some time after `leave`.
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    _is_member: bool = attrs.field(default=False, init=False)
+    # Why it is no member any more.
+    _end: ChatError | None = attrs.field(default=None, init=False)
     _hurry: bool = attrs.field(default=False, init=False)
     _waiting: deque[Saying] = attrs.field(factory=deque, init=False)
     # What was sent and when, as long as it may be lost with the connection.
@@ -125,61 +130,65 @@ class Link:
         """Say a text, without NUL, as soon as the pace and the connection allow."""
         saying = Saying(text)
         self._waiting.append(saying)
-        self._wake()
+        self._call(self._pulse)
         return saying
 
     def again(self) -> None:
         """Do not wait any longer before joining again."""
         self._hurry = True
-        self._wake()
+        self._call(self._pulse)
 
     def leave(self) -> None:
         """Leave the room. What waits for the pace or the connection is not sent."""
         self._leaving = True
-        self._wake()
+        self._call(self._bound_leaving)
 
     async def run(self) -> None:
         """Be a member until `leave`.
 
-        Raises CannotConnect or Refused if joining fails the first time; Refused or ServerGone if it
-        was not a member in the end.
+        Raises CannotConnect or Refused if joining fails the first time, or is given up; Refused or
+        ServerGone if it was not a member in the end.
         """
         self._token = trio.lowlevel.current_trio_token()
-        try:
+        with self._scope:
             await self._run()
-        finally:
-            self._token = None
+        if self._scope.cancelled_caught:
+            raise self._end or CannotConnect("it was left before it had joined")
 
     async def _run(self) -> None:
         delay, refusals, was_member = FIRST_DELAY, 0, False
-        while True:
+        while not self._leaving:
             self._tell(Connecting())
-            held = 0.0
+            start = math.inf
             try:
                 async with self._connect() as chat:
-                    was_member, start = True, trio.current_time()
+                    self._is_member = was_member = True
+                    start = trio.current_time()
                     self._tell(Joined())
-                    try:
-                        await self._take_part(chat)
-                    finally:
-                        held = trio.current_time() - start
+                    await self._take_part(chat)
                 return
             except (CannotConnect, Refused, ServerGone) as error:
                 if not was_member:
                     raise
-                end: ChatError = error
+                self._end = error
+            except trio.Cancelled:
+                if self._is_member:
+                    self._end = ServerGone("the server has not taken everything")
+                raise
+            finally:
+                self._is_member = False
             self._doubt()
-            if self._leaving:
-                raise end
-            refused = isinstance(end, Refused) or 0 < held < TOO_SOON
+            held = trio.current_time() - start
+            refused = isinstance(self._end, Refused) or 0 <= held < TOO_SOON
             refusals = refusals + 1 if refused else 0
             if held > GOOD:
                 delay = FIRST_DELAY
-            wait = delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-            await self._pause(str(end), wait if refusals < MOST_REFUSALS else math.inf)
-            if self._leaving:
-                raise end if isinstance(end, Refused) else ServerGone(str(end))
-            delay = min(delay * 2, LONGEST_DELAY)
+            if not self._leaving:
+                wait = delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+                await self._pause(str(self._end), wait if refusals < MOST_REFUSALS else math.inf)
+                delay = min(delay * 2, LONGEST_DELAY)
+        if self._end is not None:
+            raise self._end if isinstance(self._end, Refused) else ServerGone(str(self._end))
 
     async def _pause(self, reason: str, seconds: float) -> None:
         self._hurry = False
@@ -247,10 +256,17 @@ class Link:
         saying.delivery = delivery
         self._tell(Moved(saying))
 
-    def _wake(self) -> None:
+    def _call(self, function: Callable[[], None]) -> None:
+        """Call in Trio, if anybody is still there."""
         if self._token is not None:
-            with contextlib.suppress(trio.RunFinishedError):  # nobody is left who waits
-                self._token.run_sync_soon(self._pulse)
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(function)
+
+    def _bound_leaving(self) -> None:
+        """What is being sent may take as long as the server then takes to close; no join is for."""
+        seconds = 2 * LEAVE_TIMEOUT if self._is_member else 0.0
+        self._scope.deadline = trio.current_time() + seconds
+        self._pulse()
 
     def _pulse(self) -> None:
         self._changed.set()

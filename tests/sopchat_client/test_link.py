@@ -366,10 +366,53 @@ async def test_a_server_that_does_not_confirm_the_leaving_leaves_the_last_texts_
     monkeypatch.setattr(Chat, "unacknowledged", lambda chat: 1)
     async with played(never_closes) as scene:
         saying = scene.link.say("heard?")
-        scene.link.leave()
+
+        async def leave() -> None:
+            await scene.told.until(Moved)
+            scene.link.leave()
+
+        scene.nursery.start_soon(leave)
         with pytest.raises(ServerGone, match="not confirmed"):
             await scene.link.run()
     assert saying.delivery is Delivery.UNCERTAIN
+
+
+async def test_leaving_does_not_wait_longer_for_a_send_that_is_stuck(
+    autojump_clock: MockClock,
+) -> None:
+    async def takes_nothing(stream: Stream, arrivals: Arrivals) -> None:
+        await let_in(stream)
+        await trio.sleep_forever()
+
+    async with played(takes_nothing, pair=lockstep_stream_pair) as scene:
+        scene.link.say("never read")
+
+        async def leave() -> None:
+            await scene.told.until(Joined)
+            await trio.sleep(1)
+            scene.link.leave()
+
+        scene.nursery.start_soon(leave)
+        with pytest.raises(ServerGone, match="not taken everything"):
+            await scene.link.run()
+        assert trio.current_time() == pytest.approx(scene.told.times_of(Joined)[0] + 11)
+
+
+async def test_leaving_while_it_joins_ends_at_once(autojump_clock: MockClock) -> None:
+    async def silent(stream: Stream, arrivals: Arrivals) -> None:
+        await trio.sleep_forever()
+
+    async with played(silent) as scene:
+
+        async def leave() -> None:
+            await trio.sleep(1)
+            scene.link.leave()
+
+        scene.nursery.start_soon(leave)
+        start = trio.current_time()
+        with pytest.raises(CannotConnect, match="before it had joined"):
+            await scene.link.run()
+        assert trio.current_time() == start + 1
 
 
 def test_once_it_has_ended_nothing_happens_any_more() -> None:
