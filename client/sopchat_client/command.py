@@ -28,6 +28,9 @@ from sopchat_client.errors import (
 )
 from sopchat_client.parser import ClientParser
 
+# So many texts that were not sent are shown; of more, all are kept.
+_MOST_UNSENT = 20
+
 # What line mode says where the full screen cannot be.
 _MORE = "full screen: pip install 'sop-chat[tui]'"
 
@@ -164,5 +167,14 @@ def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None
     try:
         run.talk(chat, conversation, light=light, mouse=options.mouse)
     finally:
-        for text in conversation.unsent:
-            _tell(f"not sent: {text}")
+        _tell_unsent(conversation.unsent)
+
+
+def _tell_unsent(texts: list[str]) -> None:
+    """Nothing that was typed is lost without a word."""
+    for text in texts[:_MOST_UNSENT]:
+        _tell(f"not sent: {text}")
+    if len(texts) > _MOST_UNSENT:
+        more = len(texts) - _MOST_UNSENT
+        kept = _kept([text + "\n" for text in texts])
+        _tell(f"{more} more were not sent; all stand in {kept}")

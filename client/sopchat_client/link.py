@@ -31,7 +31,7 @@ GOOD = 10.0
 TOO_SOON = 1.0
 
 # After so many refusals in a row it does not try by itself any more: the key is another now.
-MOST_REFUSALS = 3
+MOST_REFUSALS = 5
 
 # What is said goes out in a burst of so many frames, and then so many a second: a long paste is no
 # flood for the others, and stays below what servers allow.
@@ -51,6 +51,7 @@ class Delivery(enum.Enum):
     SENT = enum.auto()
     # The connection was lost right after it was sent: nobody can know whether it arrived.
     UNCERTAIN = enum.auto()
+    TAKEN_BACK = enum.auto()
 
 
 @attrs.define(eq=False)
@@ -132,6 +133,14 @@ class Link:
         self._waiting.append(saying)
         self._call(self._pulse)
         return saying
+
+    def take_back(self) -> list[Saying]:
+        """Do not send what still waits; give it."""
+        taken = list(self._waiting)
+        self._waiting.clear()
+        for saying in taken:
+            saying.delivery = Delivery.TAKEN_BACK
+        return taken
 
     def again(self) -> None:
         """Do not wait any longer before joining again."""
@@ -217,6 +226,8 @@ class Link:
             await self._until(lambda: bool(self._waiting) or self._leaving)
             if not self._waiting or not await self._keep_pace():
                 break
+            if not self._waiting:  # taken back meanwhile
+                continue
             saying = self._waiting.popleft()
             self._unsettled.append((saying, math.inf))
             await chat.send(saying.text)

@@ -77,8 +77,8 @@ class FrameProtocol:
                 echo += data
         if not echo:
             raise Refused(
-                "the server closed the connection without an answer: the key is wrong or the room"
-                " is full, and this protocol does not tell which"
+                "the key is wrong or the room is full (the server closed the connection without"
+                " an answer, and this protocol does not tell which)"
             )
         if echo != offer:
             raise CannotConnect("what answers there is no frame chat server")

@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sopchat_client import CannotConnect, Chat, ChatError, Refused, ServerGone, connect
 from sopchat_client.guest import hosted
-from sopchat_client.link import Arrived, Connecting, Delivery, Event, Joined, Link, Lost, Moved
+from sopchat_client.link import (
+    MOST_REFUSALS,
+    Arrived,
+    Connecting,
+    Delivery,
+    Event,
+    Joined,
+    Link,
+    Lost,
+    Moved,
+)
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from tests.support.clients import PATIENCE
@@ -214,15 +224,16 @@ async def test_again_cuts_the_wait_short(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("server", [refuses, takes(0.9)])
-async def test_after_three_refusals_or_very_short_visits_in_a_row_it_waits_to_be_asked(
+async def test_after_many_refusals_or_very_short_visits_in_a_row_it_waits_to_be_asked(
     server: Server, autojump_clock: MockClock
 ) -> None:
-    async with member(takes(5), server, server, server, server, takes()) as scene:
+    async with member(takes(5), *[server] * (MOST_REFUSALS + 1), takes()) as scene:
         await trio.sleep(100_000)
-        assert [math.isinf(delay) for delay in scene.told.delays()] == [False] * 3 + [True]
+        tries = [False] * MOST_REFUSALS
+        assert [math.isinf(delay) for delay in scene.told.delays()] == [*tries, True]
         scene.link.again()
         await trio.sleep(100_000)
-        assert [math.isinf(delay) for delay in scene.told.delays()] == [False] * 3 + [True] * 2
+        assert [math.isinf(delay) for delay in scene.told.delays()] == [*tries, True, True]
         assert isinstance(scene.told.events[-1][1], Lost)
         scene.link.again()
         await trio.sleep(1)
@@ -233,7 +244,8 @@ async def test_after_three_refusals_or_very_short_visits_in_a_row_it_waits_to_be
 async def test_refusals_that_are_not_in_a_row_do_not_stop_it(
     other: Server, autojump_clock: MockClock
 ) -> None:
-    servers = [takes(5), refuses, refuses, other, refuses, refuses, other, refuses, takes()]
+    most = [refuses] * (MOST_REFUSALS - 1)
+    servers = [takes(5), *most, other, *most, other, refuses, takes()]
     async with member(*servers) as scene:
         await trio.sleep(1000)
     assert all(map(math.isfinite, scene.told.delays()))
@@ -396,6 +408,18 @@ async def test_leaving_does_not_wait_longer_for_a_send_that_is_stuck(
         with pytest.raises(ServerGone, match="not taken everything"):
             await scene.link.run()
         assert trio.current_time() == pytest.approx(scene.told.times_of(Joined)[0] + 11)
+
+
+async def test_what_is_taken_back_is_not_sent(autojump_clock: MockClock) -> None:
+    async with member(takes()) as scene:
+        sayings = [scene.link.say(f"text {number}") for number in range(50)]
+        await trio.sleep(0.5)
+        taken = scene.link.take_back()
+        await trio.sleep(10)
+    assert 0 < len(taken) < 30
+    assert {saying.delivery for saying in taken} == {Delivery.TAKEN_BACK}
+    assert sayings[-len(taken) :] == taken
+    assert scene.texts() == [saying.text for saying in sayings[: -len(taken)]]
 
 
 async def test_leaving_while_it_joins_ends_at_once(autojump_clock: MockClock) -> None:

@@ -204,7 +204,11 @@ class TerminalProgram:
 
     def press(self, text: str) -> None:
         """What a person's keys send."""
-        os.write(self._terminal, text.encode())
+        self.press_bytes(text.encode())
+
+    def press_bytes(self, data: bytes) -> None:
+        """What keys send in another encoding."""
+        os.write(self._terminal, data)
 
     def resize(self, columns: int, lines: int) -> None:
         """Give the window another size."""

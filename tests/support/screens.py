@@ -24,8 +24,12 @@ class PlayedLink(Link):
         super().__init__(_nobody, lambda event: None)
         self.texts: list[str] = []
         self.wanted: list[str] = []
+        # Whether what is said stays on its way.
+        self.waits = False
 
     def say(self, text: str) -> Saying:
+        if self.waits:
+            return super().say(text)
         self.texts.append(text)
         return Saying(text, Delivery.SENT)
 

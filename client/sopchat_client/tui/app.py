@@ -4,11 +4,13 @@ import asyncio
 import gc
 import math
 import os
+import re
 import sys
 import time
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -16,11 +18,12 @@ from textual.widgets import Input, Static, TextArea
 
 from sopchat_client import link
 from sopchat_client.link import Link
-from sopchat_client.tui.composer import Composer, Size
+from sopchat_client.tui.composer import Composer, Size, counted
 from sopchat_client.tui.conversation import Conversation
-from sopchat_client.tui.log import LINK, MessageLog
+from sopchat_client.tui.log import MessageLog, links_in
 from sopchat_client.tui.screens import HelpScreen, LinksScreen, QuestionScreen
 from sopchat_client.tui.search import SearchBar
+from sopchat_client.tui.terminal import Terminal
 from sopchat_client.tui.theme import DARK, LIGHT
 
 # More messages than this at once are a paste that may be a mistake: it is asked about.
@@ -32,14 +35,23 @@ _DRAW_EVERY = 0.05
 # The second press of a key that would lose something has to come within (seconds).
 _SURE = 5.0
 
+# What was just said is on its way within (seconds).
+_MOMENT = 0.1
+
+# What somebody may say who looks for the way out.
+_LEAVE = {"/quit", "/exit", "/leave", "/bye"}
+
+# Where one of these is set, a browser can open beside the terminal.
+_HAS_BROWSER = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+
 # So many of the last links are offered.
 _MOST_LINKS = 50
 
 _INTRODUCTION = """\
-Type, and press Enter to say it to everybody in the room.
-Each line is a message; one of more than 448 bytes goes out in several frames.
-/help and /quit do what they say. Marks at the left: @ speaks to you, … is on its way,
-? may not have arrived.
+Type, and press Enter to say it to everybody in the room. Each line is a message, and more than \
+448 bytes go out as several. /help and /quit do what they say.
+
+@ at the left: it speaks to you. … is on its way. ? may not have arrived. - was taken back.
 """
 
 
@@ -48,6 +60,7 @@ class ChatApp(App[None]):
 
     CSS_PATH = Path(__file__).parent / "chat.tcss"
     ENABLE_COMMAND_PALETTE = False
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (60, "-wide")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help"),
@@ -61,12 +74,14 @@ class ChatApp(App[None]):
         Binding("ctrl+f", "search", "Search"),
         Binding("ctrl+o", "links", "Open a link"),
         Binding("f5", "again", "Connect now, if the connection was lost"),
+        Binding("ctrl+g", "take_back", "Take back what has not been sent yet"),
+        Binding("ctrl+l", "redraw", "Draw the screen anew"),
         Binding("f2", "theme", "Light or dark"),
         Binding("ctrl+z", "suspend_process", "Back to the shell; fg returns"),
     ]
 
     def __init__(self, chat: Link, conversation: Conversation, *, light: bool):
-        super().__init__()
+        super().__init__(driver_class=Terminal)
         self.animation_level = "none"
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -84,7 +99,7 @@ class ChatApp(App[None]):
         conversation.changed = self._draw_soon
         self._drawn_at = -math.inf
         self._drawing: asyncio.TimerHandle | None = None
-        self._warned: tuple[str, float] = ("", -math.inf)
+        self._warned = -math.inf
         self._found: list[int] = []
         self._at = 0
 
@@ -101,7 +116,7 @@ class ChatApp(App[None]):
         yield self._composer
         with Horizontal(id="foot"):
             yield self._room
-            yield Static("Enter sends  Ctrl-D leaves", id="hints")
+            yield Static("Enter sends  Ctrl-C leaves", id="hints")
 
     @property
     def typed(self) -> list[str]:
@@ -111,7 +126,8 @@ class ChatApp(App[None]):
     def on_mount(self) -> None:
         """Ready to type at once, whether connected or not."""
         self._composer.focus()
-        self.set_interval(1.0, self._show_connection)
+        self.set_interval(1.0, self._tick)
+        self.app_resume_signal.subscribe(self, lambda app: self.action_redraw())
         self._show_size()
         self._draw()
         # What has been imported stays: the garbage collector need not look through it again and
@@ -140,6 +156,7 @@ class ChatApp(App[None]):
             self.bell()
         self._show_below()
         self._show_connection()
+        self._show_size()
 
     def _show_below(self) -> None:
         """Tell how much is new further down."""
@@ -150,9 +167,13 @@ class ChatApp(App[None]):
         below.set_class(not following, "shown")
         if not following:
             new = conversation.unseen
-            messages = "message" if new == 1 else "messages"
-            words = f"↓ {new} new {messages} below" if new else "↓ newer messages below"
+            words = f"{counted(new, 'new message')} below" if new else "newer messages below"
+            words = f"↓ {words} (Esc)"
             below.update(words, layout=False)
+
+    def _tick(self) -> None:
+        self._conversation.alive()
+        self._show_connection()
 
     def _show_connection(self) -> None:
         """Tell how the connection is."""
@@ -164,7 +185,7 @@ class ChatApp(App[None]):
             case link.Joined():
                 words, state = f"● joined {where}", "joined"
             case link.Lost(reason, math.inf):
-                words, state = f"○ lost: {reason}. F5 tries again", "lost"
+                words, state = f"○ lost, F5 tries again: {reason}", "lost"
             case link.Lost(reason, seconds):
                 left = max(0, math.ceil(seconds + conversation.since - time.monotonic()))
                 words, state = f"○ lost, again in {left} s: {reason}", "lost"
@@ -179,21 +200,24 @@ class ChatApp(App[None]):
         self._show_size()
 
     def _show_size(self) -> None:
-        size = Size.of(self._composer.texts)
-        self._room.update(str(size), layout=False)
+        waiting = len(self._chat.unsent)
+        wait = f" · {counted(waiting, 'message')} on the way" if waiting else ""
+        self._room.update(f"{Size.of(self._composer.texts)}{wait}", layout=False)
 
-    def _submit(self, typed: str, texts: list[str]) -> None:
+    async def _submit(self, typed: str, texts: list[str]) -> None:
         """Say what was typed, after a question if it is a lot."""
-        if texts == ["/help"]:
+        if len(texts) == 1 and texts[0].strip().lower() == "/help":
             self.action_help()
-        elif texts == ["/quit"]:
-            self.exit()
-        elif len(texts) > MANY:
-            size = Size.of(texts)
+            return
+        if len(texts) == 1 and texts[0].strip().lower() in _LEAVE:
+            await self.action_leave()
+            return
+        size = Size.of(texts)
+        if size.frames > MANY:
             seconds = max(0, (size.frames - link.BURST) / link.PACE)
-            takes = f", which takes {math.ceil(seconds)} s" if seconds else ""
+            takes = counted(size.frames, "frame") + (f", {math.ceil(seconds)} s" if seconds else "")
             self.push_screen(
-                QuestionScreen(f"Send {size.messages} messages ({size.frames} frames{takes})?"),
+                QuestionScreen(f"Send {counted(size.messages, 'message')}, {takes}?"),
                 lambda yes: self.say(texts) if yes else self._composer.give_back(typed),
             )
         else:
@@ -205,32 +229,52 @@ class ChatApp(App[None]):
             self._conversation.said(self._chat.say(text))
         self._messages.to_end()
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:
         """Leave; if something has not been sent, only when asked twice."""
-        typed, waiting = self._composer.text.strip(), len(self._chat.unsent)
-        lost = "what you typed is not sent" if typed else ""
-        if waiting:
-            lost = f"{waiting} messages are not sent yet"
-        words, until = self._warned
-        if not lost or (words == lost and time.monotonic() < until):
+        if self._chat.unsent:
+            await asyncio.sleep(_MOMENT)
+        waiting, typed = len(self._chat.unsent), self._composer.text.strip()
+        if not (waiting or typed) or time.monotonic() < self._warned:
             self.exit()
-        else:
-            self._warned = (lost, time.monotonic() + _SURE)
-            self.notify(f"Once more to leave: {lost}.", severity="warning", timeout=_SURE)
+            return
+        what = counted(waiting, "message") if waiting else "what you typed"
+        self._warned = time.monotonic() + _SURE
+        self.notify(f"Once more to leave: {what} not sent.", severity="warning", timeout=_SURE)
 
-    def action_help(self) -> None:
-        """All keys."""
+    def action_take_back(self) -> None:
+        """Send no more of what waits, and put it where one types."""
+        if taken := self._chat.take_back():
+            self._composer.give_back("\n".join(saying.text for saying in taken))
+            self._draw_soon()
+
+    def action_redraw(self) -> None:
+        """Draw everything, whatever the terminal shows."""
+        self.screen.refresh(layout=True)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy, and say so."""
+        super().copy_to_clipboard(text)
+        self.notify("Copied.")
+
+    def on_click(self, event: events.Click) -> None:
+        """What the screen says of keys can be clicked."""
+        if event.widget is self._below:
+            self.action_scroll_bottom()
+        elif event.widget is not None and event.widget.id == "help":
+            self.action_help()
+
+    def action_help(self, begun: str = "") -> None:
+        """All keys. Who goes on typing meant what was `begun` with."""
         parts = [
             ("The chat", ChatApp.BINDINGS),
             ("The text being typed", Composer.BINDINGS),
             ("The search", SearchBar.BINDINGS),
         ]
-        self.push_screen(HelpScreen(_INTRODUCTION, parts), self.type)
+        self.push_screen(HelpScreen(_INTRODUCTION, parts, begun, self.type))
 
-    def type(self, text: str | None) -> None:
+    def type(self, text: str) -> None:
         """Put a text where one types."""
-        if text:
-            self._composer.insert(text)
+        self._composer.insert(text)
 
     def action_theme(self) -> None:
         """Light or dark."""
@@ -276,7 +320,7 @@ class ChatApp(App[None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Look for what is typed so far."""
-        wanted = event.value
+        wanted = re.compile(re.escape(event.value), re.IGNORECASE) if event.value else None
         self._messages.search(wanted)
         self._found = list(self._conversation.scrollback.find(wanted)) if wanted else []
         self._at = 0
@@ -297,7 +341,7 @@ class ChatApp(App[None]):
     def _close_search(self) -> None:
         """Back to typing; the view stays."""
         self.query_one("#search").remove_class("shown")
-        self._messages.search("")
+        self._messages.search(None)
         self.screen.set_focus(self._composer)
 
     # Links
@@ -305,7 +349,7 @@ class ChatApp(App[None]):
     def action_links(self) -> None:
         """Offer the last links."""
         entries = reversed(self._conversation.scrollback.entries)
-        links = dict.fromkeys(found for entry in entries for found in LINK.findall(entry.text))
+        links = dict.fromkeys(url for entry in entries for url, _, _ in links_in(entry.text))
         if links:
             self.push_screen(LinksScreen(list(links)[:_MOST_LINKS]), self._open)
         else:
@@ -319,12 +363,8 @@ class ChatApp(App[None]):
         """Open a link in the browser; where there is none to see, copy it."""
         if not url:
             return
-        if (
-            sys.platform == "darwin"
-            or os.environ.get("DISPLAY")
-            or os.environ.get("WAYLAND_DISPLAY")
-        ):
+        if sys.platform == "darwin" or any(name in os.environ for name in _HAS_BROWSER):
             self.open_url(url)
         else:  # a text browser would take this very terminal
             self.copy_to_clipboard(url)
-            self.notify("Copied: no browser can open here.")
+            self.notify("No browser can open here.")

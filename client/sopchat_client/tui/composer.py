@@ -1,6 +1,7 @@
 """Where one types: several lines, history, names completed, and how much room is left."""
 
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import attrs
@@ -13,6 +14,14 @@ from wcwidth import grapheme_boundary_before, iter_graphemes
 
 from sopchat.wire.frame import TEXT_SIZE, split_text
 from sopchat_client.tui.keys import act_at_once
+
+# A tab in a message would be shown as an escape.
+_TAB = 4
+
+
+def counted(number: int, what: str) -> str:
+    """`1 message`, `2 messages`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @attrs.frozen
@@ -33,15 +42,15 @@ class Size:
     def __str__(self) -> str:
         """As it is shown beside the text."""
         if self.frames <= 1:
-            return f"{self.left} bytes left"
+            return f"{counted(self.left, 'byte')} left"
         if self.messages == 1:
-            return f"{self.frames} frames, {self.left} bytes left"
+            return f"{self.frames} frames, {counted(self.left, 'byte')} left"
         return f"{self.messages} messages, {self.frames} frames"
 
 
 def texts_of(typed: str) -> list[str]:
     """The messages in what was typed: a line each, no blank ones, nothing that none can say."""
-    sayable = typed.replace("\0", "").encode("utf-8", "replace").decode()
+    sayable = typed.replace("\0", "").expandtabs(_TAB).encode("utf-8", "replace").decode()
     return [line for line in sayable.splitlines() if line.strip()]
 
 
@@ -79,6 +88,16 @@ def _is_ours(binding: BindingType) -> bool:
     return isinstance(binding, Binding) and not _OTHERWISE & set(binding.key.split(","))
 
 
+def _joins(character: str | None) -> bool:
+    """Whether a key types what has no ink of its own, which Textual leaves out: joiners, spaces."""
+    return (
+        character is not None
+        and len(character) == 1
+        and not character.isprintable()
+        and unicodedata.category(character) in ("Cf", "Zs", "Co", "Cn")
+    )
+
+
 class Composer(TextArea, inherit_bindings=False):
     """The text being typed. It is never touched by what arrives."""
 
@@ -95,10 +114,10 @@ class Composer(TextArea, inherit_bindings=False):
         Binding("delete", "delete_right", "Delete character right"),
         Binding("ctrl+d", "delete_right_or_leave", "The same; leave, where nothing is typed"),
         Binding("ctrl+underscore,super+z", "undo", "Undo"),
-        Binding("question_mark", "app.help", "Help, where nothing is typed"),
+        Binding("question_mark", "app.help('?')", "Help, where nothing is typed; twice: types it"),
     ]
 
-    def __init__(self, submit: Callable[[str, list[str]], None]) -> None:
+    def __init__(self, submit: Callable[[str, list[str]], Awaitable[None]]) -> None:
         """`submit` is called with what was typed, and with the messages in it.
 
         It is no message of Textual's: a Ctrl-C right behind an Enter would overtake it.
@@ -121,6 +140,10 @@ class Composer(TextArea, inherit_bindings=False):
         """A key was pressed; what it types is Textual's business."""
         if event.key != "question_mark" or not self.text or not self.has_focus:
             await act_at_once(self, event)
+        if _joins(event.character) and self.has_focus:
+            event.prevent_default()
+            event.stop()
+            self.insert(event.character or "")
 
     def action_copy(self) -> None:
         """Copy what is selected. Without a selection the key means something else."""
@@ -135,17 +158,18 @@ class Composer(TextArea, inherit_bindings=False):
         else:
             await self.run_action("app.leave")
 
-    def action_send(self) -> None:
+    async def action_send(self) -> None:
         """Hand what is typed over, keep it in the history, and begin anew."""
         if self.texts:
             typed, texts = self.text, self.texts
             self._history.add(typed)
             self.load_text("")
-            self._submit(typed, texts)
+            await self._submit(typed, texts)
 
     def give_back(self, typed: str) -> None:
         """Put what was typed before what is typed now: it is not to be sent."""
-        self.insert(typed, (0, 0))
+        self.load_text("\n".join(filter(None, (typed, self.text))))
+        self.move_cursor(self.document.end)
 
     def action_new_line(self) -> None:
         """Begin another line."""

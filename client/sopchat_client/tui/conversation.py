@@ -4,6 +4,7 @@ The chat tells it what happens, in its own time; the screen is told once that so
 looks when it comes to it.
 """
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from sopchat_client.tui.scrollback import Entry, Kind, Scrollback
 # What arrives so soon after joining (seconds) is a replay of what was said before: it rings no
 # bell.
 REPLAY = 1.0
+
+
+# In the place of a name where there is none.
+_NOBODY = "—"
 
 
 @attrs.define(eq=False)
@@ -49,6 +54,7 @@ class Conversation:
     _unread: Entry | None = attrs.field(default=None, init=False)
     # Of what was said oneself, how much was lost perhaps with the connection.
     _uncertain: int = attrs.field(default=0, init=False)
+    _alive_at: str = attrs.field(default="", init=False)
     _lost_at: str = attrs.field(default="", init=False)
     _day: str = attrs.field(default="", init=False)
     _mention: re.Pattern[str] = attrs.field(init=False)
@@ -73,6 +79,11 @@ class Conversation:
         self._append(Kind.OWN, saying.text, self.name, saying=saying)
         self.changed()
 
+    def alive(self) -> None:
+        """The chat is running: called every second, but for when the program is stopped."""
+        if isinstance(self.connection, link.Joined):
+            self._alive_at = time.strftime("%H:%M:%S")
+
     def reader(self, here: bool) -> None:
         """Whether somebody looks at the newest messages."""
         self._reader_is_here = here
@@ -80,7 +91,7 @@ class Conversation:
             self.unseen = 0
 
     def _arrived(self, message: Message) -> None:
-        name = escape(message.name)
+        name = escape(message.name) or _NOBODY
         mention = bool(self.name and self._mention.search(message.text))
         if not self._reader_is_here:
             if not self.unseen:
@@ -102,18 +113,18 @@ class Conversation:
         self.connection, self.since = event, time.monotonic()
         match event:
             case link.Joined() if self._lost_at:
-                self._append(
-                    Kind.NOTICE,
-                    f"joined again; what was said from {self._lost_at} to {now} is missing here",
-                )
+                missing = f"what was said from {self._lost_at} to {now} may be missing here"
+                self._append(Kind.NOTICE, f"joined again; {missing}")
                 self._lost_at = ""
             case link.Joined():
                 self._append(Kind.NOTICE, f"joined {self.place} as {self.name}")
             case link.Lost(reason) if not self._lost_at:
-                self._lost_at = now
+                self._lost_at = self._alive_at or now
                 doubt = "; what is marked ? may not have arrived" if self._uncertain else ""
                 self._uncertain = 0
                 self._append(Kind.NOTICE, f"connection lost: {reason}{doubt}")
+            case link.Lost(reason, math.inf):
+                self._append(Kind.NOTICE, f"not trying any more: {reason}")
 
     def _append(
         self,

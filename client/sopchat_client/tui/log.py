@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from typing import ClassVar
 
 from rich.style import Style
@@ -18,8 +19,11 @@ from sopchat_client.link import Delivery
 from sopchat_client.tui.scrollback import MARK_CELLS, Entry, Kind, Scrollback
 from sopchat_client.tui.theme import name_style
 
-# What a text says before and behind a link is mostly no part of it.
-LINK = re.compile(r"https?://[^\s<>\"'`]+[^\s<>\"'`.,;:!?)\]}]")
+_LINK = re.compile(r"https?://[^\s<>\"'`]+")
+
+# What a text says behind a link is no part of it, nor is a bracket that was open before.
+_BEHIND = ".,;:!?"
+_BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 # Rows kept as they were drawn: a few screens. Each is some dozens of objects, and those that the
 # garbage collector has to look through make it pause.
@@ -29,7 +33,16 @@ _DRAWN = 200
 _POINTED = 30.0
 
 _RULES = {Kind.DAY: "log--rule", Kind.UNREAD: "log--unread"}
-_MARKS = {Delivery.WAITING: "…", Delivery.UNCERTAIN: "?"}
+_MARKS = {Delivery.WAITING: "…", Delivery.UNCERTAIN: "?", Delivery.TAKEN_BACK: "-"}
+
+
+def links_in(text: str) -> Iterator[tuple[str, int, int]]:
+    """The links in a text, with where each begins and ends."""
+    for match in _LINK.finditer(text):
+        url = match[0]
+        while url[-1] in _BEHIND or url.count(url[-1]) > url.count(_BRACKETS.get(url[-1], url[-1])):
+            url = url[:-1]
+        yield url, match.start(), match.start() + len(url)
 
 
 class MessageLog(ScrollView, can_focus=False):
@@ -63,7 +76,7 @@ class MessageLog(ScrollView, can_focus=False):
         # Whether the newest message is to stay in view.
         self.following = True
         # What is searched for, shown wherever it stands.
-        self._wanted = ""
+        self._wanted: re.Pattern[str] | None = None
         self._pointed_at = -_POINTED
         self._made: dict[str, Style] = {}
         self._drawn: LRUCache[tuple[Entry, int, object], Strip] = LRUCache(_DRAWN)
@@ -92,8 +105,8 @@ class MessageLog(ScrollView, can_focus=False):
         row = self.scrollback.row_of(place)
         self.scroll_to(y=max(0, row - self.size.height // 2), animate=False)
 
-    def search(self, wanted: str) -> None:
-        """Highlight `wanted` wherever it stands."""
+    def search(self, wanted: re.Pattern[str] | None) -> None:
+        """Highlight what is wanted wherever it stands."""
         self._wanted = wanted
         self._redraw()
 
@@ -187,7 +200,7 @@ class MessageLog(ScrollView, can_focus=False):
         if selected is not None:
             start, end = selected
             style = self.screen.get_component_rich_style("screen--selection")
-            text.stylize(style, start, len(text) if end == -1 else end)
+            text.stylize(Style(bgcolor=style.bgcolor), start, len(text) if end == -1 else end)
         base = self._row_style(entry)
         strip = Strip(text.render(self.app.console)).apply_style(base)
         return strip.crop_extend(0, self.size.width, base)
@@ -205,15 +218,12 @@ class MessageLog(ScrollView, can_focus=False):
         row.append(
             entry.text[start:end], self._ink("log--notice") if entry.kind is Kind.NOTICE else None
         )
-        for match in LINK.finditer(entry.text):
-            first, last = max(match.start(), start), min(match.end(), end)
+        for url, begin, finish in links_in(entry.text):
+            first, last = max(begin, start), min(finish, end)
             if first < last:
-                row.stylize(
-                    self._ink("log--link") + Style(link=match[0]), first + shift, last + shift
-                )
-        if self._wanted:
-            wanted = re.compile(re.escape(self._wanted), re.IGNORECASE)
-            row.highlight_regex(wanted, self.get_component_rich_style("log--found"))
+                row.stylize(self._ink("log--link") + Style(link=url), first + shift, last + shift)
+        if self._wanted is not None:
+            row.highlight_regex(self._wanted, self._component("log--found"))
         return row
 
     def _head(self, entry: Entry) -> Text:

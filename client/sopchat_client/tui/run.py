@@ -32,11 +32,13 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
     trace = io.StringIO()
     app.error_console = Console(file=trace, width=120)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, app.exit)
     membership = asyncio.create_task(hosted(chat.run))
     membership.add_done_callback(lambda _: app.exit())
     await app.run_async(mouse=mouse)
+    # From here on somebody may only be waiting for the server to close.
+    loop.add_signal_handler(signal.SIGINT, membership.cancel)
     if app.return_code:
         membership.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -44,6 +46,7 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
         raise Defect(trace.getvalue())
     chat.leave()
     try:
-        await membership
+        with contextlib.suppress(asyncio.CancelledError):
+            await membership
     finally:
         conversation.unsent = [*chat.unsent, *app.typed]

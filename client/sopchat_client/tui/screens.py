@@ -1,10 +1,11 @@
 """What stands over the chat for a moment: help, a question, a choice of links."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, TypeAlias
 
 from rich.table import Table
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -39,18 +40,22 @@ def key_table(parts: Keys) -> Table:
     return table
 
 
-class HelpScreen(ModalScreen[str]):
-    """All keys. Gives a text to be typed: the question mark, if it was meant as one."""
+class HelpScreen(ModalScreen[None]):
+    """All keys. Whatever else is typed closes it and is typed where it should have been."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,f1", "dismiss('')", "Close"),
-        Binding("question_mark", "dismiss('?')", "Close, and type a question mark"),
+        Binding("escape,enter,f1", "dismiss", "Close; so does whatever is typed"),
         Binding("up", "scroll_up", "Up"),
         Binding("down", "scroll_down", "Down"),
     ]
 
-    def __init__(self, introduction: str, keys: Keys) -> None:
+    def __init__(
+        self, introduction: str, keys: Keys, begun: str, type_: Callable[[str], None]
+    ) -> None:
         super().__init__()
+        # A question mark may have been the beginning of a text.
+        self._begun = begun
+        self._type = type_
         self._introduction = introduction
         self._keys = [*keys, ("This page", self.BINDINGS)]
 
@@ -61,6 +66,17 @@ class HelpScreen(ModalScreen[str]):
             box.border_subtitle = "Esc closes"
             yield Static(self._introduction, markup=False)
             yield Static(key_table(self._keys))
+
+    def on_key(self, event: events.Key) -> None:
+        """Something is typed."""
+        if event.is_printable and event.character is not None:
+            event.stop()
+            # The key that asked for help, pressed again, is typed once.
+            begun = "" if event.character == self._begun else self._begun
+            self._begun = ""
+            self._type(begun + event.character)
+            if self.is_current:
+                self.dismiss()
 
 
 class QuestionScreen(ModalScreen[bool]):
@@ -77,7 +93,9 @@ class QuestionScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """The question, and the keys that answer it."""
-        yield Label(f"{self._question}\n\nEnter or y: yes    Esc or n: no", classes="box")
+        question = Label(self._question, classes="box")
+        question.border_subtitle = "Enter: yes  Esc: no"
+        yield question
 
 
 class LinksScreen(ModalScreen[str]):

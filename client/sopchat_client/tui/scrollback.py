@@ -4,11 +4,12 @@ No terminal here: the view asks which entry stands at which row.
 """
 
 import enum
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
 import attrs
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 from sopchat_client.link import Saying
 from sopchat_client.tui.wrap import wrap
@@ -21,7 +22,8 @@ _SLACK = KEPT // 10
 MARK_CELLS = 2
 TIME_CELLS = 6
 INDENT = MARK_CELLS + TIME_CELLS
-_NARROW_INDENT = MARK_CELLS
+# No message can then look like another's head.
+_NARROW_INDENT = MARK_CELLS + 2
 
 # Below so many columns rows begin further left, and at least so many are for the text.
 _NARROW = 50
@@ -121,7 +123,8 @@ class Scrollback:
         most = max(self.width - INDENT - _LEAST_TEXT, _LEAST_TEXT)
         if cell_len(entry.name) + 2 <= most:
             return f"{entry.name}: "
-        return f"{set_cell_size(entry.name, most - 3).rstrip()}…: "
+        (_, end), *_ = wrap(entry.name, most - 3, most - 3)
+        return f"{entry.name[:end].rstrip()}…: "
 
     def rows(self, entry: Entry) -> list[tuple[int, int]]:
         """The rows of an entry, each as beginning and end in its text."""
@@ -130,10 +133,9 @@ class Scrollback:
         first = self.width - INDENT - cell_len(self.name(entry))
         return wrap(entry.text, max(first, 2), max(self.width - self.indent, 2))
 
-    def find(self, wanted: str) -> Iterator[int]:
-        """The numbers of the entries that hold `wanted`, in any case, the newest first."""
-        wanted = wanted.casefold()
+    def find(self, wanted: re.Pattern[str]) -> Iterator[int]:
+        """The numbers of the entries with what is wanted in text or name, the newest first."""
         for place in range(len(self.entries) - 1, -1, -1):
             entry = self.entries[place]
-            if wanted in entry.text.casefold() or wanted in entry.name.casefold():
+            if wanted.search(entry.text) or wanted.search(entry.name):
                 yield place

@@ -53,7 +53,7 @@ NAMES_ON_DARK = (
 )
 NAMES_ON_LIGHT = (
     "#b3261e",
-    "#1f7a3d",
+    "#196a33",
     "#7d5c00",
     "#1d5fbf",
     "#8e35a8",

@@ -10,6 +10,7 @@ from sopchat_client.tui.composer import Composer
 from sopchat_client.tui.log import MessageLog
 from sopchat_client.tui.screens import HelpScreen, QuestionScreen, key_words
 from sopchat_client.tui.search import SearchBar
+from textual import events
 from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import OptionList
@@ -146,6 +147,7 @@ async def test_the_room_left_is_counted_in_bytes_frames_and_messages(
         ("", "448 bytes left"),
         ("grün", "443 bytes left"),
         ("x" * 448, "0 bytes left"),
+        ("x" * 447, "1 byte left"),
         ("x" * 449, "2 frames, 447 bytes left"),
         ("a\nb", "2 messages, 2 frames"),
     ]:
@@ -160,7 +162,7 @@ async def test_many_lines_go_out_after_a_question_only(pilot: Pilot[None], app: 
     app.type(paste)
     await pilot.press("enter")
     assert isinstance(app.screen, QuestionScreen)
-    assert app.shows("Send 50 messages (50 frames, which takes 2 s)?")
+    assert app.shows("Send 50 messages, 50 frames, 2 s?")
     await pilot.press("escape")
     assert app.link.texts == []
     assert typed(app) == paste
@@ -286,7 +288,7 @@ async def test_the_search_goes_to_the_newest_place_and_further_up(
 async def test_a_link_opens_in_the_browser_or_is_copied(pilot: Pilot[None], app: PlayedApp) -> None:
     opened = []
     app.open_url = lambda url, new_tab=True: opened.append(url)  # type: ignore[method-assign,misc]
-    app.arrive("bob", "see https://example.org/a?b=c, or (http://example.com/d).")
+    app.arrive("bob", "see https://example.org/a?b=c, or (http://example.com/d_(e)).")
     await app.drawn(pilot)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DISPLAY", ":0")
@@ -294,18 +296,19 @@ async def test_a_link_opens_in_the_browser_or_is_copied(pilot: Pilot[None], app:
         choice = app.screen.query_one(OptionList)
         assert [str(option.prompt) for option in choice.options] == [
             "https://example.org/a?b=c",
-            "http://example.com/d",
+            "http://example.com/d_(e)",
         ]
         await pilot.press("enter")
         assert opened == ["https://example.org/a?b=c"]
         row = next(number for number, row in enumerate(app.rows()) if "example.com" in row)
         await pilot.click(offset=(app.rows()[row].index("example.com"), row))
-        assert opened[1:] == ["http://example.com/d"]
+        assert opened[1:] == ["http://example.com/d_(e)"]
         patch.delenv("DISPLAY")
+        patch.delenv("BROWSER", raising=False)
         patch.delenv("WAYLAND_DISPLAY", raising=False)
         patch.setattr("sys.platform", "linux")
         await pilot.press("ctrl+o", "down", "enter")
-        assert app.clipboard == "http://example.com/d"
+        assert app.clipboard == "http://example.com/d_(e)"
 
 
 @scenario
@@ -324,6 +327,32 @@ async def test_text_selected_with_the_mouse_is_copied_instead_of_leaving(
     await pilot.press("ctrl+c")
     assert app.clipboard == "to be"
     assert app.is_running
+
+
+@scenario
+async def test_selected_text_can_be_read(pilot: Pilot[None], app: PlayedApp) -> None:
+    app.arrive("bob", "to be read")
+    await app.drawn(pilot)
+    log(app).text_select_all()
+    await pilot.pause()
+    row = next(number for number, row in enumerate(app.rows()) if "to be read" in row)
+    styles = [segment.style for segment in log(app).render_line(row - 1)]
+    assert styles
+    for style in styles:
+        assert style is not None
+        assert style.color != style.bgcolor
+
+
+@scenario
+async def test_what_waits_can_be_taken_back(pilot: Pilot[None], app: PlayedApp) -> None:
+    app.link.waits = True
+    await pilot.press(*"one", "enter", *"two", "enter", *"draft")
+    await app.drawn(pilot)
+    assert "2 messages on the way" in app.rows()[-1]
+    await pilot.press("ctrl+g")
+    await app.drawn(pilot)
+    assert typed(app) == "one\ntwo\ndraft"
+    assert sum(row.startswith("-") for row in app.rows()) == 2
 
 
 @scenario
@@ -349,7 +378,7 @@ async def test_ctrl_d_deletes_to_the_right_and_leaves_where_nothing_is_typed(
     assert app._exit is True
 
 
-@pytest.mark.parametrize("text", ["/quit"])
+@pytest.mark.parametrize("text", ["/quit", "/exit ", "/QUIT"])
 def test_a_word_leaves(text: str) -> None:
     app = PlayedApp()
 
@@ -377,7 +406,7 @@ async def test_the_help_lists_every_key_there_is(pilot: Pilot[None], app: Played
 
 
 @scenario
-async def test_a_question_mark_asks_for_help_and_a_second_one_is_typed(
+async def test_a_question_mark_asks_for_help_and_who_types_on_meant_the_mark(
     pilot: Pilot[None], app: PlayedApp
 ) -> None:
     await pilot.press("question_mark")
@@ -386,6 +415,18 @@ async def test_a_question_mark_asks_for_help_and_a_second_one_is_typed(
     assert typed(app) == "?"
     await pilot.press("question_mark", "enter")
     assert app.link.texts == ["??"]
+    await pilot.press("question_mark", *" is it", "enter")
+    assert app.link.texts[1:] == ["? is it"]
+    await pilot.press("question_mark", "escape")
+    assert typed(app) == ""
+
+
+@scenario
+async def test_what_has_no_ink_is_typed_as_well(pilot: Pilot[None], app: PlayedApp) -> None:
+    family = "\U0001f468\u200d\U0001f469"
+    for character in f"{family}\xa0":
+        app.post_message(events.Key("", character))
+    await until(pilot, lambda: typed(app) == f"{family}\xa0")
 
 
 @scenario
@@ -403,6 +444,7 @@ async def test_a_lost_connection_is_counted_down_and_f5_hurries(
     app.conversation.tell(Lost("refused", math.inf))
     await app.drawn(pilot)
     assert "F5 tries again" in app.rows()[0]
+    assert app.shows("not trying any more: refused")
 
 
 @scenario

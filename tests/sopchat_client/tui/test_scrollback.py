@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import pytest
@@ -66,10 +67,10 @@ def test_the_oldest_are_dropped_together_and_their_rows_told(
 ) -> None:
     monkeypatch.setattr(module, "KEPT", 8)
     monkeypatch.setattr(module, "_SLACK", 3)
-    scrollback = Scrollback(20)  # 7 cells in an entry's first row, 18 in the next
+    scrollback = Scrollback(20)  # 7 cells in an entry's first row, 16 in the next
     rows = [1, 2, 3, 1, 2]
     dropped = [
-        scrollback.append(message("x" * (7 + 18 * (rows[number % 5] - 1)))) for number in range(15)
+        scrollback.append(message("x" * (7 + 16 * (rows[number % 5] - 1)))) for number in range(15)
     ]
     assert dropped == [0] * 11 + [1 + 2 + 3] + [0, 0, 1 + 2 + 1]
     assert len(scrollback.entries) == 9
@@ -97,8 +98,8 @@ def test_a_message_begins_behind_its_name_and_goes_on_below_it_or_further_left()
     text = "x" * 100
     wide, narrow = Scrollback(50), Scrollback(49)
     assert wide.rows(message(text)) == [(0, 37), (37, 79), (79, 100)]
-    assert narrow.rows(message(text)) == [(0, 36), (36, 83), (83, 100)]
-    assert (wide.indent, narrow.indent) == (8, 2)
+    assert narrow.rows(message(text)) == [(0, 36), (36, 81), (81, 100)]
+    assert (wide.indent, narrow.indent) == (8, 4)
 
 
 def test_however_narrow_it_is_a_row_takes_two_cells_of_text() -> None:
@@ -132,8 +133,7 @@ def test_beside_any_name_eight_cells_are_left_for_the_text(name: str, width: int
 
 
 def test_what_is_looked_for_is_found_in_texts_and_names_in_any_case_the_newest_first() -> None:
-    scrollback = holding("the Straße", "nothing", "STRASSE 1")
-    scrollback.append(message("hello", "Strasser"))
-    assert list(scrollback.find("strasse")) == [3, 2, 0]
-    assert list(scrollback.find("STRAßE")) == [3, 2, 0]
-    assert list(scrollback.find("avenue")) == []
+    scrollback = holding("the Street", "nothing", "STREET 1")
+    scrollback.append(message("hello", "Streeter"))
+    assert list(scrollback.find(re.compile("street", re.IGNORECASE))) == [3, 2, 0]
+    assert list(scrollback.find(re.compile("avenue"))) == []
