@@ -257,9 +257,9 @@ def test_options_may_stand_between_the_arguments() -> None:
 
 
 def test_ctrl_c_while_it_starts_is_no_traceback() -> None:
-    with reserved_port() as port:
+    with reserved_port() as port, socket.create_server(("127.0.0.1", 0)) as silent:
         for command in (
-            [SOP_CHAT_CLIENT, "192.0.2.1", "9", "ann", "key"],
+            [SOP_CHAT_CLIENT, "127.0.0.1", str(silent.getsockname()[1]), "ann", "key"],
             [SOP_CHAT, str(port), "k"],
         ):
             with Program(*command) as program:
