@@ -112,6 +112,12 @@ class Talker:
         """Say each text."""
         self._socket.sendall(b"".join(Frame(b"bob", text.encode()).encode() for text in texts))
 
+    def __enter__(self) -> "Talker":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._socket.close()
+
     @contextlib.contextmanager
     def talking(self, rate: int) -> Iterator[None]:
         """Say so many messages a second, meanwhile."""
@@ -186,9 +192,9 @@ def measure() -> Iterator[str]:
         yield f"| {SCROLLBACK:,} messages above, and a second | key p50, ms | p99, ms | MiB |"
         yield "| --- | --: | --: | --: |"
         for rate in RATES:
-            with Person(CLIENT, "localhost", str(port), "ann", "key") as person:
+            client = (CLIENT, "localhost", str(port), "ann", "key")
+            with Person(*client) as person, Talker(port) as bob:
                 person.wait_for("joined")
-                bob = Talker(port)
                 texts = [f"message {n} " + "lorem ipsum " * (n % 9) for n in range(SCROLLBACK)]
                 for start in range(0, SCROLLBACK, 100):
                     bob.say(*texts[start : start + 100])

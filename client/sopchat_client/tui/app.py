@@ -1,7 +1,6 @@
 """The full screen: messages above, the text being typed below, and keys for all else."""
 
 import asyncio
-import gc
 import math
 import os
 import re
@@ -22,11 +21,12 @@ from sopchat_client.tui.composer import Composer, Size, counted
 from sopchat_client.tui.conversation import Conversation
 from sopchat_client.tui.log import MessageLog, links_in
 from sopchat_client.tui.screens import HelpScreen, LinksScreen, QuestionScreen
+from sopchat_client.tui.scrollback import Entry
 from sopchat_client.tui.search import SearchBar
 from sopchat_client.tui.terminal import Terminal
 from sopchat_client.tui.theme import DARK, LIGHT
 
-# More messages than this at once are a paste that may be a mistake: it is asked about.
+# More frames than this at once are a paste that may be a mistake: it is asked about.
 MANY = 5
 
 # What arrives is drawn so often at most (seconds): between two drawings there is time for keys.
@@ -38,7 +38,8 @@ _SURE = 5.0
 # What was just said is on its way within (seconds).
 _MOMENT = 0.1
 
-# What somebody may say who looks for the way out.
+# What somebody may say who looks for help, or for the way out.
+_HELP = {"/help", "/?"}
 _LEAVE = {"/quit", "/exit", "/leave", "/bye"}
 
 # Where one of these is set, a browser can open beside the terminal.
@@ -100,7 +101,7 @@ class ChatApp(App[None]):
         self._drawn_at = -math.inf
         self._drawing: asyncio.TimerHandle | None = None
         self._warned = -math.inf
-        self._found: list[int] = []
+        self._found: list[Entry] = []
         self._at = 0
 
     def compose(self) -> ComposeResult:
@@ -130,10 +131,6 @@ class ChatApp(App[None]):
         self.app_resume_signal.subscribe(self, lambda app: self.action_redraw())
         self._show_size()
         self._draw()
-        # What has been imported stays: the garbage collector need not look through it again and
-        # again, and pauses for a fraction of the time.
-        gc.collect()
-        gc.freeze()
 
     # What the chat told
 
@@ -163,13 +160,11 @@ class ChatApp(App[None]):
         conversation = self._conversation
         following = self._messages.following
         conversation.reader(here=following and self.app_focus)
-        below = self._below
-        below.set_class(not following, "shown")
+        self._below.set_class(not following, "shown")
         if not following:
             new = conversation.unseen
             words = f"{counted(new, 'new message')} below" if new else "newer messages below"
-            words = f"↓ {words} (Esc)"
-            below.update(words, layout=False)
+            self._below.update(f"↓ {words} (Esc)", layout=False)
 
     def _tick(self) -> None:
         self._conversation.alive()
@@ -206,14 +201,13 @@ class ChatApp(App[None]):
 
     async def _submit(self, typed: str, texts: list[str]) -> None:
         """Say what was typed, after a question if it is a lot."""
-        if len(texts) == 1 and texts[0].strip().lower() == "/help":
-            self.action_help()
-            return
-        if len(texts) == 1 and texts[0].strip().lower() in _LEAVE:
-            await self.action_leave()
-            return
         size = Size.of(texts)
-        if size.frames > MANY:
+        word = texts[0].strip().lower() if size.messages == 1 else ""
+        if word in _HELP:
+            self.action_help()
+        elif word in _LEAVE:
+            await self.action_leave()
+        elif size.frames > MANY:
             seconds = max(0, (size.frames - link.BURST) / link.PACE)
             takes = counted(size.frames, "frame") + (f", {math.ceil(seconds)} s" if seconds else "")
             self.push_screen(

@@ -21,6 +21,8 @@ from sopchat_client.tui.scrollback import Entry, Kind, Scrollback
 # bell.
 REPLAY = 1.0
 
+# So many of those who have spoken are known: a member may use another name in every frame.
+_MOST_NAMES = 100
 
 # In the place of a name where there is none.
 _NOBODY = "—"
@@ -46,7 +48,7 @@ class Conversation:
     bell: bool = attrs.field(default=False, init=False)
     # Messages that came while the reader was away or further up.
     unseen: int = attrs.field(default=0, init=False)
-    # Everybody who has said something, who spoke last at the end.
+    # Those who have said something, who spoke last at the end.
     names: dict[str, None] = attrs.field(factory=dict, init=False)
     # What was typed and could not be sent, when all is over.
     unsent: list[str] = attrs.field(factory=list, init=False)
@@ -100,6 +102,8 @@ class Conversation:
         self._append(Kind.MESSAGE, message.text, name, mention=mention)
         self.names.pop(name, None)
         self.names[name] = None
+        if len(self.names) > _MOST_NAMES:
+            del self.names[next(iter(self.names))]
         if mention and time.monotonic() - self.since > REPLAY:
             self.bell = True
 

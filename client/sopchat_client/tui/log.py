@@ -100,9 +100,9 @@ class MessageLog(ScrollView, can_focus=False):
         # By force: Textual learns later that there is enough to scroll.
         self.scroll_end(animate=False, immediate=True, x_axis=False, force=True)
 
-    def to_entry(self, place: int) -> None:
-        """Bring the entry of that number into the middle of the view."""
-        row = self.scrollback.row_of(place)
+    def to_entry(self, entry: Entry) -> None:
+        """Bring an entry into the middle of the view."""
+        row = self.scrollback.row_of(entry)
         self.scroll_to(y=max(0, row - self.size.height // 2), animate=False)
 
     def search(self, wanted: re.Pattern[str] | None) -> None:
@@ -130,7 +130,7 @@ class MessageLog(ScrollView, can_focus=False):
             top = None
             if self.scrollback.entries and not self.following:
                 row = min(round(self.scroll_y), self.scrollback.height - 1)
-                top = self.scrollback.at(row)[0]
+                top = self.scrollback.entries[self.scrollback.at(row)[0]]
             self.scrollback.resize(width)
             self._drawn.clear()
             following = self.following

@@ -107,9 +107,9 @@ class Scrollback:
         place = bisect_right(self._tops, row + self._top) - 1
         return place, row + self._top - self._tops[place]
 
-    def row_of(self, place: int) -> int:
-        """The row from the top where the entry of that number begins."""
-        return self._tops[place] - self._top
+    def row_of(self, entry: Entry) -> int:
+        """The row from the top where an entry begins; 0 if it has been dropped."""
+        return self._tops[self.entries.index(entry)] - self._top if entry in self.entries else 0
 
     @property
     def indent(self) -> int:
@@ -133,9 +133,8 @@ class Scrollback:
         first = self.width - INDENT - cell_len(self.name(entry))
         return wrap(entry.text, max(first, 2), max(self.width - self.indent, 2))
 
-    def find(self, wanted: re.Pattern[str]) -> Iterator[int]:
-        """The numbers of the entries with what is wanted in text or name, the newest first."""
-        for place in range(len(self.entries) - 1, -1, -1):
-            entry = self.entries[place]
+    def find(self, wanted: re.Pattern[str]) -> Iterator[Entry]:
+        """The entries with what is wanted in text or name, the newest first."""
+        for entry in reversed(self.entries):
             if wanted.search(entry.text) or wanted.search(entry.name):
-                yield place
+                yield entry

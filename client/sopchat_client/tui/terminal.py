@@ -1,6 +1,7 @@
 """What comes from the terminal, put right before Textual reads it."""
 
 import codecs
+import os
 import unicodedata
 
 from textual.drivers import linux_driver
@@ -20,8 +21,12 @@ class Terminal(LinuxDriver):
     """Textual's driver, for terminals as they are.
 
     By itself it ends at a byte that is not UTF-8, mixes up a paste that holds control characters,
-    and takes Alt-Enter for Enter.
+    takes Alt-Enter for Enter, and believes a size in the environment more than the terminal.
     """
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Columns and lines."""
+        return os.get_terminal_size(self.fileno)
 
     def run_input_thread(self) -> None:
         """Read keys until the end."""

@@ -37,7 +37,9 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def terminal(server: Server) -> Iterator[TerminalProgram]:
-    with TerminalProgram(*command(server.port)) as terminal:
+    # A shell may have exported the size of another window.
+    another = {"COLUMNS": "33", "LINES": "11"}
+    with TerminalProgram(*command(server.port), env=another) as terminal:
         wait_for(terminal, "● joined")
         yield terminal
 

@@ -1,6 +1,5 @@
 """The full screen in a terminal that people use, started from a shell."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,8 @@ class Tmux:
         self.run("new-session", "-d", "-x", "80", "-y", "16", "env PS1='shell> ' sh")
 
     def run(self, *command: str) -> str:
-        # Python's idea of the environment: readline, which pytest imports, adds a window's size to
-        # the process's own.
-        environment = dict(os.environ)
-        return subprocess.run(
-            [*self._tmux, *command], capture_output=True, text=True, check=True, env=environment
-        ).stdout
+        done = subprocess.run([*self._tmux, *command], capture_output=True, text=True, check=True)
+        return done.stdout
 
     def press(self, *keys: str) -> None:
         self.run("send-keys", *keys)
