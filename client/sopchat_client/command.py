@@ -32,7 +32,7 @@ from sopchat_client.parser import ClientParser
 _MOST_UNSENT = 20
 
 # What line mode says where the full screen cannot be.
-_MORE = "full screen: pip install 'sop-chat[tui]'"
+_MORE = "for the full screen: pip install 'sop-chat[tui]'\n"
 
 _STATUS: dict[type[BaseException], int] = {
     InputFailed: 1,
@@ -113,8 +113,8 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
             from sopchat_client import prompt
 
             line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
-            more = "" if options.plain or _has_textual() else "; " + _MORE
-            await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves{more}\n")
+            more = "" if options.plain or _has_textual() else _MORE
+            await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n{more}")
 
 
 def _kept(details: list[str]) -> str:

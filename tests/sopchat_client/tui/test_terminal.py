@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sopchat_client.tui.theme import DARK, LIGHT
+from textual.color import Color
+from textual.theme import Theme
 
 from tests.support.clients import Client
 from tests.support.frames import frame
@@ -284,3 +287,46 @@ def test_a_defect_restores_the_terminal_and_shows_no_traceback(server: Server) -
         with open(details) as file:
             assert "ZeroDivisionError" in file.read()
         Path(details).unlink()
+
+
+def test_the_mouse_can_be_left_to_the_terminal(server: Server, terminal: TerminalProgram) -> None:
+    assert b"\x1b[?1000h" in terminal.raw
+    with TerminalProgram(SOP_CHAT_CLIENT, "--no-mouse", *command(server.port)[1:]) as without:
+        terminal_is(without, "● joined")
+        assert b"\x1b[?1000h" not in without.raw
+
+
+@pytest.mark.parametrize(
+    ("options", "env", "ground"),
+    [
+        (["--theme", "light"], {}, LIGHT),
+        (["--theme", "dark"], {"COLORFGBG": "0;15"}, DARK),
+        ([], {"COLORFGBG": "0;15"}, LIGHT),
+        ([], {}, DARK),
+    ],
+)
+def test_the_ground_is_light_or_dark_as_wanted(
+    server: Server, options: list[str], env: dict[str, str], ground: Theme
+) -> None:
+    env = {"COLORTERM": "truecolor", "COLORFGBG": "", **env}
+    with TerminalProgram(SOP_CHAT_CLIENT, *options, *command(server.port)[1:], env=env) as terminal:
+        red, green, blue = Color.parse(ground.background or "").rgb
+        terminal.wait_for_text(f"48;2;{red};{green};{blue}m")
+
+
+def test_without_textual_line_mode_says_how_to_get_more(server: Server) -> None:
+    without = (
+        "import importlib.util, sys; importlib.util.find_spec = lambda name: None;"
+        "from sopchat_client import command; sys.exit(command.main())"
+    )
+    with TerminalProgram(sys.executable, "-c", without, *command(server.port)[1:]) as terminal:
+        terminal.wait_for_line("for the full screen: pip install 'sop-chat[tui]'")
+        terminal.wait_for_line("ann>")
+
+
+def test_where_standard_error_is_no_terminal_there_is_line_mode(server: Server) -> None:
+    shell = ("sh", "-c", 'exec "$@" 2>/dev/null', "sh")
+    with TerminalProgram(*shell, *command(server.port)) as terminal:
+        terminal.wait_for_line("ann>")
+        wait_for(terminal, "Ctrl-D leaves")
+        assert "pip install" not in "".join(terminal.screen)
