@@ -12,6 +12,13 @@ from tests.grader.faults import GRADE, Specimens
 from tests.support.programs import require_tool
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One after the other: a grader that is told to be impatient must not be kept waiting."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("grader"))
+
+
 @attrs.frozen
 class Graded:
     """A grading that ended."""

@@ -30,6 +30,7 @@ def test_what_is_typed_is_sent_and_stays_on_the_screen(
     with Client.join(server.port, "bob") as bob:
         terminal.press("hello bob\r")
         assert bob.receive() == frame("ann", "hello bob")
+        terminal.wait_for_line("ann> hello bob")
         assert terminal.screen[:2] == [
             f"joined localhost port {server.port}; Ctrl-D leaves",
             "ann> hello bob",
