@@ -61,6 +61,10 @@ class Chat:
         with _translated():
             await self._stream.send_all(data)
 
+    def pieces(self, text: str) -> list[bytes]:
+        """The messages that `send` makes of a text: in the frame protocol one for each frame."""
+        return self._protocol.pieces(encoded(text))
+
     async def receive(self) -> list[Message]:
         """Wait, then give all messages that have come; none after `leave` when all is read.
 

@@ -12,7 +12,7 @@ from functools import partial
 
 import trio
 
-from sopchat.arguments import KEY_VARIABLE, UsageError, read_key
+from sopchat.arguments import KEY_VARIABLE, UsageError, read_key, system_words
 from sopchat.wire.display import printable
 from sopchat.wire.frame import NAME_SIZE, checked
 from sopchat_client import parse, pipe, render
@@ -28,8 +28,8 @@ from sopchat_client.errors import (
 )
 from sopchat_client.parser import ClientParser
 
-# So many texts that were not sent are shown; of more, all are kept.
-_MOST_UNSENT = 20
+# So many texts that did not arrive are shown; of more, all are kept in a file.
+_MOST_SHOWN = 20
 
 # What line mode says where the full screen cannot be.
 _MORE = "for the full screen: pip install 'sop-chat[tui]'\n"
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = 130
     except* Exception as group:
         status = _DEFECT
-        _tell(f"a defect ended it; the details are in {_kept(traceback.format_exception(group))}")
+        _tell(f"a defect ended it; the details {_kept(traceback.format_exception(group))}")
     return status
 
 
@@ -118,11 +118,16 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
 
 
 def _kept(details: list[str]) -> str:
-    """The name of a file with these details, for its owner alone."""
-    prefix = "sop-chat-client-"
-    with tempfile.NamedTemporaryFile("w", prefix=prefix, suffix=".log", delete=False) as file:
-        file.writelines(details)
-    return file.name
+    """Put these details into a file for its owner alone, and say where they are."""
+    data = "".join(details).encode("utf-8", "backslashreplace")
+    try:
+        with tempfile.NamedTemporaryFile(
+            prefix="sop-chat-client-", suffix=".log", delete=False
+        ) as file:
+            file.write(data)
+    except OSError as error:
+        return f"cannot be kept: {system_words(error)}"
+    return f"are in {file.name}"
 
 
 def _tell(what: str) -> None:
@@ -167,14 +172,14 @@ def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None
     try:
         run.talk(chat, conversation, light=light, mouse=options.mouse)
     finally:
-        _tell_unsent(conversation.unsent)
+        _tell_texts("may not have arrived", conversation.unsettled)
+        _tell_texts("not sent", conversation.unsent)
 
 
-def _tell_unsent(texts: list[str]) -> None:
+def _tell_texts(what: str, texts: list[str]) -> None:
     """Nothing that was typed is lost without a word."""
-    for text in texts[:_MOST_UNSENT]:
-        _tell(f"not sent: {text}")
-    if len(texts) > _MOST_UNSENT:
-        more = len(texts) - _MOST_UNSENT
+    for text in texts[:_MOST_SHOWN]:
+        _tell(f"{what}: {text}")
+    if len(texts) > _MOST_SHOWN:
         kept = _kept([text + "\n" for text in texts])
-        _tell(f"{more} more were not sent; all stand in {kept}")
+        _tell(f"{what}: {len(texts)} texts; they {kept}")

@@ -38,15 +38,17 @@ async def hosted(main: Callable[[], Awaitable[Result]]) -> Result:
         done_callback=ended.set_result,
         host_uses_signal_set_wakeup_fd=True,
     )
-    try:
-        await asyncio.shield(ended)
-    except asyncio.CancelledError:
-        if token is None:  # it has not begun
-            scope.cancel()
-        else:
-            token.run_sync_soon(scope.cancel)
-        (await asyncio.shield(ended)).unwrap()
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not ended.done():
+        try:
+            await asyncio.wait([ended])
+        except asyncio.CancelledError as error:  # perhaps not the first
+            cancelled = error
+            if token is None:  # it has not begun
+                scope.cancel()
+            else:
+                token.run_sync_soon(scope.cancel)
     result = ended.result().unwrap()
-    assert not scope.cancelled_caught
+    if cancelled is not None:
+        raise cancelled
     return result  # type: ignore[return-value]  # None stands for a cancellation only

@@ -12,8 +12,7 @@ from typing import TypeAlias
 import attrs
 import trio
 
-from sopchat.wire.frame import split_text
-from sopchat_client.chat import LEAVE_TIMEOUT, Chat, encoded
+from sopchat_client.chat import LEAVE_TIMEOUT, Chat
 from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone, first
 from sopchat_client.protocols import Message
 
@@ -102,10 +101,11 @@ class Link:
     """Keeps a place in a room until `leave`.
 
     `connect` makes a connection, as `chat.connect` does; `tell` is called, in Trio's thread, with
-    everything that happens. `say`, `again` and `leave` may be called from outside of Trio.
+    everything that happens. All but `run` may be used from outside of Trio.
     """
 
-    _connect: Callable[[], AbstractAsyncContextManager[Chat]]
+    # It holds the key, which has no place in any message.
+    _connect: Callable[[], AbstractAsyncContextManager[Chat]] = attrs.field(repr=False)
     _tell: Callable[[Event], None]
     _token: trio.lowlevel.TrioToken | None = attrs.field(default=None, init=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -127,6 +127,11 @@ class Link:
         """The texts that have not been sent yet."""
         return [saying.text for saying in self._waiting]
 
+    @property
+    def unsettled(self) -> list[str]:
+        """The texts that were sent, and of which nobody knows whether they have arrived."""
+        return [saying.text for saying, _ in self._unsettled]
+
     def say(self, text: str) -> Saying:
         """Say a text, without NUL, as soon as the pace and the connection allow."""
         saying = Saying(text)
@@ -135,8 +140,9 @@ class Link:
         return saying
 
     def take_back(self) -> list[Saying]:
-        """Do not send what still waits; give it."""
-        taken = list(self._waiting)
+        """Do not send what still waits, nor the rest of what is being sent; give it."""
+        begun = [saying for saying, sent_at in self._unsettled if sent_at == math.inf]
+        taken = [*begun, *self._waiting]
         self._waiting.clear()
         for saying in taken:
             saying.delivery = Delivery.TAKEN_BACK
@@ -147,6 +153,11 @@ class Link:
         self._hurry = True
         self._call(self._pulse)
 
+    def give_up(self) -> None:
+        """Leave without waiting for the server."""
+        self._leaving = True
+        self._call(self._scope.cancel)
+
     def leave(self) -> None:
         """Leave the room. What waits for the pace or the connection is not sent."""
         self._leaving = True
@@ -155,16 +166,23 @@ class Link:
     async def run(self) -> None:
         """Be a member until `leave`.
 
-        Raises CannotConnect or Refused if joining fails the first time, or is given up; Refused or
-        ServerGone if it was not a member in the end.
+        Raises CannotConnect or Refused if joining fails the first time; Refused or ServerGone if it
+        was not a member in the end, or if the server did not confirm that it has everything. Who
+        leaves before having joined gets no error.
         """
         self._token = trio.lowlevel.current_trio_token()
-        with self._scope:
-            await self._run()
-        if self._scope.cancelled_caught:
-            raise self._end or CannotConnect("it was left before it had joined")
+        try:
+            with self._scope:
+                await self._run()
+            if self._is_member:
+                raise ServerGone("the server has not taken everything")
+            if self._end is not None:
+                raise self._end if isinstance(self._end, Refused) else ServerGone(str(self._end))
+        finally:
+            self._token = None
 
     async def _run(self) -> None:
+        """Join, and again, until `leave`; `_is_member` says whether it is one when this is cut."""
         delay, refusals, was_member = FIRST_DELAY, 0, False
         while not self._leaving:
             self._tell(Connecting())
@@ -175,17 +193,13 @@ class Link:
                     start = trio.current_time()
                     self._tell(Joined())
                     await self._take_part(chat)
+                self._is_member, self._end = False, None
+                self._unsettled.clear()
                 return
             except (CannotConnect, Refused, ServerGone) as error:
                 if not was_member:
                     raise
-                self._end = error
-            except trio.Cancelled:
-                if self._is_member:
-                    self._end = ServerGone("the server has not taken everything")
-                raise
-            finally:
-                self._is_member = False
+                self._is_member, self._end = False, error
             self._doubt()
             held = trio.current_time() - start
             refused = isinstance(self._end, Refused) or 0 <= held < TOO_SOON
@@ -196,8 +210,6 @@ class Link:
                 wait = delay * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
                 await self._pause(str(self._end), wait if refusals < MOST_REFUSALS else math.inf)
                 delay = min(delay * 2, LONGEST_DELAY)
-        if self._end is not None:
-            raise self._end if isinstance(self._end, Refused) else ServerGone(str(self._end))
 
     async def _pause(self, reason: str, seconds: float) -> None:
         self._hurry = False
@@ -224,29 +236,35 @@ class Link:
         """Send what waits, then leave if that is wanted."""
         while True:
             await self._until(lambda: bool(self._waiting) or self._leaving)
-            if not self._waiting or not await self._keep_pace():
+            if not self._waiting or not await self._say(chat, self._waiting[0]):
                 break
-            if not self._waiting:  # taken back meanwhile
-                continue
-            saying = self._waiting.popleft()
-            self._unsettled.append((saying, math.inf))
-            await chat.send(saying.text)
-            self._unsettled[-1] = (saying, trio.current_time())
-            self._move(saying, Delivery.SENT)
         await chat.leave()
 
-    async def _keep_pace(self) -> bool:
-        """Wait until the next text may go; False if `leave` is called before."""
-        frames = len(split_text(encoded(self._waiting[0].text)))
-        # Ahead of the even pace by BURST at most; a longer text waits until nothing is ahead.
-        due = self._paced_until - max(BURST - frames, 0) / PACE
-        with trio.move_on_at(due) as waiting:
-            await self._until(lambda: self._leaving)
-        now = trio.current_time()
-        if not waiting.cancelled_caught and due > now:
-            return False
-        self._paced_until = max(self._paced_until, now) + frames / PACE
+    async def _say(self, chat: Chat, saying: Saying) -> bool:
+        """Send a text as the pace allows, message by message; False if `leave` stopped it."""
+        begun = False
+        for piece in chat.pieces(saying.text):
+            if not await self._keep_pace():
+                return False
+            if saying.delivery is Delivery.TAKEN_BACK:
+                if begun:
+                    self._unsettled.pop()
+                return True
+            if not begun:
+                self._unsettled.append((self._waiting.popleft(), math.inf))
+                begun = True
+            self._paced_until = max(self._paced_until, trio.current_time()) + 1 / PACE
+            await chat.send(piece)
+        self._unsettled[-1] = (saying, trio.current_time())
+        self._move(saying, Delivery.SENT)
         return True
+
+    async def _keep_pace(self) -> bool:
+        """Wait until the next message may go; False if `leave` is called before."""
+        due = self._paced_until - (BURST - 1) / PACE  # a burst may be ahead of the even pace
+        with trio.move_on_at(due):
+            await self._until(lambda: self._leaving)
+        return trio.current_time() >= due
 
     async def _settle(self, chat: Chat) -> None:
         """Watch what was sent until the server must have it."""
@@ -261,7 +279,8 @@ class Link:
         """The connection is lost, and what was sent last perhaps with it."""
         while self._unsettled:
             saying, _ = self._unsettled.popleft()
-            self._move(saying, Delivery.UNCERTAIN)
+            if saying.delivery is not Delivery.TAKEN_BACK:
+                self._move(saying, Delivery.UNCERTAIN)
 
     def _move(self, saying: Saying, delivery: Delivery) -> None:
         saying.delivery = delivery

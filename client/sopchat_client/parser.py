@@ -80,16 +80,19 @@ class ClientParser(Parser):
         )
         screen = self.add_argument_group("on a terminal")
         screen.add_argument(
-            "--plain", action="store_true", help="a line to type, and no full screen"
+            "--plain",
+            action=argparse.BooleanOptionalAction,
+            default=False,
+            help="a line to type, and no full screen",
         )
         screen.add_argument(
             "--theme", choices=profiles.THEMES, help="the colours of the full screen"
         )
         screen.add_argument(
-            "--no-mouse",
-            dest="mouse",
-            action="store_false",
-            help="leave the mouse to the terminal, to select and copy as everywhere",
+            "--mouse",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="without it the terminal selects and copies as everywhere",
         )
         self.add_argument(
             "--completion",

@@ -20,6 +20,7 @@ from sopchat.wire.frame import (
     FrameBuffer,
     checked,
     encode_texts,
+    split_text,
 )
 from sopchat.wire.line import LineBuffer, lines
 from sopchat_client.errors import CannotConnect, Refused
@@ -51,6 +52,9 @@ class ChatProtocol(Protocol):
 
     def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
         """What is sent so that `name` says each text."""
+
+    def pieces(self, text: bytes) -> list[bytes]:
+        """The texts in which a text is said, one after the other."""
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that `data` completes."""
@@ -87,6 +91,10 @@ class FrameProtocol:
         """Frames; a text over 448 bytes takes several, cut between characters."""
         return encode_texts(name, texts)
 
+    def pieces(self, text: bytes) -> list[bytes]:
+        """What goes into each frame."""
+        return split_text(text)
+
     def feed(self, data: bytes) -> list[Message]:
         """A message for each frame."""
         chunk = self._buffer.feed(data)
@@ -121,6 +129,10 @@ class LineProtocol:
     def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
         """A line for each text; the server knows the name."""
         return b"".join(text + b"\r\n" for text in texts)
+
+    def pieces(self, text: bytes) -> list[bytes]:
+        """The whole: a line has any length."""
+        return [text]
 
     def feed(self, data: bytes) -> list[Message]:
         """A message for each line; `name: ` stands before what other doors' members say."""
@@ -162,6 +174,10 @@ class TalkProtocol:
         """The name before each line of each text: two in one read stay two, and nobody else's."""
         lines = (line for text in texts for line in text.split(b"\n"))
         return b"".join(talk.says(name, line) + b"\n" for line in lines)
+
+    def pieces(self, text: bytes) -> list[bytes]:
+        """The whole: a message has any length."""
+        return [text]
 
     def feed(self, data: bytes) -> list[Message]:
         """A message for each line of what one read took."""

@@ -132,11 +132,11 @@ def name_fields_and_texts(frames: bytes) -> tuple[tuple[bytes, ...], list[bytes]
 
 
 def split_text(text: bytes, size: int = TEXT_SIZE) -> list[bytes]:
-    """Cut a text into pieces of at most `size` bytes, never inside what is read as one character.
+    """Cut a text into pieces of at most `size` bytes, 4 or more, never inside one character.
 
-    That is a grapheme cluster of Unicode (UAX 29): an emoji made of several stays whole, if it fits
-    at all. Bytes that are not UTF-8 are cut where the piece is full. An empty text is one empty
-    piece.
+    A character is a grapheme cluster of Unicode (UAX 29): an emoji made of several stays whole, if
+    it fits at all. Bytes that are not UTF-8 are cut where the piece is full. An empty text is one
+    empty piece.
     """
     pieces = []
     start = 0

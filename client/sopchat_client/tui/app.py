@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,8 +36,8 @@ _DRAW_EVERY = 0.05
 # The second press of a key that would lose something has to come within (seconds).
 _SURE = 5.0
 
-# What was just said is on its way within (seconds).
-_MOMENT = 0.1
+# What was just said is on its way within so many moments (seconds each).
+_MOMENT, _MOMENTS = 0.05, 10
 
 # What somebody may say who looks for help, or for the way out.
 _HELP = {"/help", "/?"}
@@ -98,9 +99,12 @@ class ChatApp(App[None]):
         self._room = Static(id="size", markup=False)
         self._count = Static(id="count", markup=False)
         conversation.changed = self._draw_soon
+        self._typed_size = Size.of([])
         self._drawn_at = -math.inf
         self._drawing: asyncio.TimerHandle | None = None
         self._warned = -math.inf
+        # What is being asked about.
+        self._asked: list[str] = []
         self._found: list[Entry] = []
         self._at = 0
 
@@ -122,7 +126,12 @@ class ChatApp(App[None]):
     @property
     def typed(self) -> list[str]:
         """The messages that were typed and not sent."""
-        return self._composer.texts
+        return [*self._asked, *self._composer.texts]
+
+    @property
+    def defect(self) -> Exception | None:
+        """What ended the app, if it has failed."""
+        return self._exception
 
     def on_mount(self) -> None:
         """Ready to type at once, whether connected or not."""
@@ -145,8 +154,7 @@ class ChatApp(App[None]):
         self._drawing = None
         self._drawn_at = asyncio.get_running_loop().time()
         conversation = self._conversation
-        self._messages.show(conversation.dropped)
-        conversation.dropped = 0
+        self._messages.show()
         self._composer.names = list(reversed(conversation.names))
         if conversation.bell:
             conversation.bell = False
@@ -192,12 +200,15 @@ class ChatApp(App[None]):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Tell how much room is left."""
+        self._typed_size = Size.of(self._composer.texts)
         self._show_size()
 
     def _show_size(self) -> None:
         waiting = len(self._chat.unsent)
         wait = f" · {counted(waiting, 'message')} on the way" if waiting else ""
-        self._room.update(f"{Size.of(self._composer.texts)}{wait}", layout=False)
+        words = f"{self._typed_size}{wait}"
+        if self._room.content != words:
+            self._room.update(words, layout=False)
 
     async def _submit(self, typed: str, texts: list[str]) -> None:
         """Say what was typed, after a question if it is a lot."""
@@ -210,10 +221,17 @@ class ChatApp(App[None]):
         elif size.frames > MANY:
             seconds = max(0, (size.frames - link.BURST) / link.PACE)
             takes = counted(size.frames, "frame") + (f", {math.ceil(seconds)} s" if seconds else "")
-            self.push_screen(
-                QuestionScreen(f"Send {counted(size.messages, 'message')}, {takes}?"),
-                lambda yes: self.say(texts) if yes else self._composer.give_back(typed),
-            )
+            self._asked = texts
+
+            def answered(yes: bool | None) -> None:
+                self._asked = []
+                if yes:
+                    self.say(texts)
+                else:
+                    self._composer.give_back(typed)
+
+            question = f"Send {counted(size.messages, 'message')}, {takes}?"
+            self.push_screen(QuestionScreen(question), answered)
         else:
             self.say(texts)
 
@@ -225,8 +243,9 @@ class ChatApp(App[None]):
 
     async def action_leave(self) -> None:
         """Leave; if something has not been sent, only when asked twice."""
-        if self._chat.unsent:
-            await asyncio.sleep(_MOMENT)
+        for _ in range(_MOMENTS):
+            if self._chat.unsent:
+                await asyncio.sleep(_MOMENT)
         waiting, typed = len(self._chat.unsent), self._composer.text.strip()
         if not (waiting or typed) or time.monotonic() < self._warned:
             self.exit()
@@ -244,6 +263,17 @@ class ChatApp(App[None]):
     def action_redraw(self) -> None:
         """Draw everything, whatever the terminal shows."""
         self.screen.refresh(layout=True)
+
+    def open_url(self, url: str, *, new_tab: bool = True) -> None:
+        """Open a link beside the chat, which waits for nothing, and whose terminal is its own."""
+        nowhere = subprocess.DEVNULL
+        subprocess.Popen(  # noqa: S603 - one argument, and no shell
+            [sys.executable, "-m", "webbrowser", "-t" if new_tab else "-n", url],
+            stdin=nowhere,
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,
+        )
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy, and say so."""
@@ -263,6 +293,8 @@ class ChatApp(App[None]):
             ("The chat", ChatApp.BINDINGS),
             ("The text being typed", Composer.BINDINGS),
             ("The search", SearchBar.BINDINGS),
+            ("A question", QuestionScreen.BINDINGS),
+            ("The links", LinksScreen.BINDINGS),
         ]
         self.push_screen(HelpScreen(_INTRODUCTION, parts, begun, self.type))
 

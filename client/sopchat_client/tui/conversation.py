@@ -13,6 +13,7 @@ import attrs
 
 from sopchat.wire.display import escape
 from sopchat_client import link
+from sopchat_client.chat import SILENCE
 from sopchat_client.link import Delivery, Saying
 from sopchat_client.protocols import Message
 from sopchat_client.tui.scrollback import Entry, Kind, Scrollback
@@ -42,8 +43,6 @@ class Conversation:
         factory=link.Connecting, init=False
     )
     since: float = attrs.field(factory=time.monotonic, init=False)
-    # Rows dropped from the scrollback's beginning since the screen looked.
-    dropped: int = attrs.field(default=0, init=False)
     # Whether to ring since the screen looked.
     bell: bool = attrs.field(default=False, init=False)
     # Messages that came while the reader was away or further up.
@@ -52,11 +51,15 @@ class Conversation:
     names: dict[str, None] = attrs.field(factory=dict, init=False)
     # What was typed and could not be sent, when all is over.
     unsent: list[str] = attrs.field(factory=list, init=False)
+    # What was sent and may not have arrived, when all is over.
+    unsettled: list[str] = attrs.field(factory=list, init=False)
     _reader_is_here: bool = attrs.field(default=True, init=False)
     _unread: Entry | None = attrs.field(default=None, init=False)
     # Of what was said oneself, how much was lost perhaps with the connection.
     _uncertain: int = attrs.field(default=0, init=False)
-    _alive_at: str = attrs.field(default="", init=False)
+    # When the program ran, and when somebody was heard (seconds since the epoch).
+    _alive_at: float = attrs.field(default=math.inf, init=False)
+    _heard_at: float = attrs.field(default=-math.inf, init=False)
     _lost_at: str = attrs.field(default="", init=False)
     _day: str = attrs.field(default="", init=False)
     _mention: re.Pattern[str] = attrs.field(init=False)
@@ -82,9 +85,9 @@ class Conversation:
         self.changed()
 
     def alive(self) -> None:
-        """The chat is running: called every second, but for when the program is stopped."""
+        """The program is running: called every second, but for when it is stopped."""
         if isinstance(self.connection, link.Joined):
-            self._alive_at = time.strftime("%H:%M:%S")
+            self._alive_at = time.time()
 
     def reader(self, here: bool) -> None:
         """Whether somebody looks at the newest messages."""
@@ -94,6 +97,7 @@ class Conversation:
 
     def _arrived(self, message: Message) -> None:
         name = escape(message.name) or _NOBODY
+        self._heard_at = time.time()
         mention = bool(self.name and self._mention.search(message.text))
         if not self._reader_is_here:
             if not self.unseen:
@@ -113,17 +117,19 @@ class Conversation:
         self._unread = self._append(Kind.UNREAD, "unread from here")
 
     def _connection(self, event: link.Connecting | link.Joined | link.Lost) -> None:
-        now = time.strftime("%H:%M:%S")
         self.connection, self.since = event, time.monotonic()
         match event:
             case link.Joined() if self._lost_at:
+                now = time.strftime("%H:%M:%S")
                 missing = f"what was said from {self._lost_at} to {now} may be missing here"
                 self._append(Kind.NOTICE, f"joined again; {missing}")
                 self._lost_at = ""
             case link.Joined():
                 self._append(Kind.NOTICE, f"joined {self.place} as {self.name}")
             case link.Lost(reason) if not self._lost_at:
-                self._lost_at = self._alive_at or now
+                # A network that is cut is noticed late, and so is anything after a pause.
+                since = min(self._alive_at, max(self._heard_at, time.time() - SILENCE))
+                self._lost_at = time.strftime("%H:%M:%S", time.localtime(since))
                 doubt = "; what is marked ? may not have arrived" if self._uncertain else ""
                 self._uncertain = 0
                 self._append(Kind.NOTICE, f"connection lost: {reason}{doubt}")
@@ -144,7 +150,7 @@ class Conversation:
         day = time.strftime("%A %d %B %Y", now)
         if day != self._day:
             self._day = day
-            self.dropped += self.scrollback.append(Entry(Kind.DAY, "", day))
+            self.scrollback.append(Entry(Kind.DAY, "", day))
         entry = Entry(kind, time.strftime("%H:%M", now), escape(text), name, mention, saying)
-        self.dropped += self.scrollback.append(entry)
+        self.scrollback.append(entry)
         return entry

@@ -75,6 +75,8 @@ class MessageLog(ScrollView, can_focus=False):
         self.scrollback = scrollback
         # Whether the newest message is to stay in view.
         self.following = True
+        # What stands in the first row of the view, and which of its rows that is.
+        self._top: tuple[Entry, int] | None = None
         # What is searched for, shown wherever it stands.
         self._wanted: re.Pattern[str] | None = None
         self._pointed_at = -_POINTED
@@ -86,13 +88,14 @@ class MessageLog(ScrollView, can_focus=False):
         """Whether text can be selected with the mouse."""
         return True
 
-    def show(self, dropped: int = 0) -> None:
-        """Show what the scrollback holds now; so many rows of its beginning are gone."""
+    def show(self) -> None:
+        """Show what the scrollback holds now: its end, or what the reader looks at."""
         self.virtual_size = Size(self.scrollback.width, self.scrollback.height)
         if self.following:
             self.to_end()
-        elif dropped:
-            self.scroll_to(y=max(0, self.scroll_y - dropped), animate=False)
+        elif self._top is not None:
+            entry, part = self._top
+            self.scroll_to(y=self.scrollback.row_of(entry) + part, animate=False)
         self.refresh()
 
     def to_end(self) -> None:
@@ -118,6 +121,10 @@ class MessageLog(ScrollView, can_focus=False):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolled, by the reader or by what arrives."""
         super().watch_scroll_y(old_value, new_value)
+        row = round(new_value)
+        if row < self.scrollback.height:
+            place, part = self.scrollback.at(row)
+            self._top = self.scrollback.entries[place], part
         following = new_value >= self.max_scroll_y
         if following != self.following:
             self.following = following
@@ -127,17 +134,14 @@ class MessageLog(ScrollView, can_focus=False):
         """Wrap to the new width; what the reader looks at stays."""
         width = self.scrollable_content_region.width
         if width > 0 and width != self.scrollback.width:
-            top = None
-            if self.scrollback.entries and not self.following:
-                row = min(round(self.scroll_y), self.scrollback.height - 1)
-                top = self.scrollback.entries[self.scrollback.at(row)[0]]
             self.scrollback.resize(width)
             self._drawn.clear()
-            following = self.following
-            self.virtual_size = Size(width, self.scrollback.height)
-            self.following = following
-            if top is not None:
-                self.scroll_to(y=self.scrollback.row_of(top), animate=False)
+            if self._top is not None:  # its rows are others now
+                self._top = self._top[0], 0
+        # A shorter text may make Textual scroll by itself.
+        following, top = self.following, self._top
+        self.virtual_size = Size(self.scrollback.width, self.scrollback.height)
+        self.following, self._top = following, top
         self.show()
 
     @property

@@ -1,7 +1,6 @@
 """The app and the chat in one event loop, from the first picture to the restored terminal."""
 
 import asyncio
-import contextlib
 import gc
 import io
 import signal
@@ -15,7 +14,7 @@ from sopchat_client.tui.conversation import Conversation
 
 
 class Defect(Exception):
-    """The app has failed. The message is what Textual says about it, over many lines."""
+    """The app has failed; the cause says how."""
 
 
 def talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
@@ -29,9 +28,8 @@ def talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) ->
 
 async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
     app = ChatApp(chat, conversation, light=light)
-    # What Textual says of a defect would be in nobody's way here, and is not to fill the screen.
-    trace = io.StringIO()
-    app.error_console = Console(file=trace, width=120)
+    # What Textual says of a defect shows everything that anybody has said, and the key.
+    app.error_console = Console(file=io.StringIO())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, app.exit)
@@ -43,15 +41,14 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
     gc.freeze()
     await app.run_async(mouse=mouse)
     # From here on somebody may only be waiting for the server to close.
-    loop.add_signal_handler(signal.SIGINT, membership.cancel)
-    if app.return_code:
-        membership.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await membership
-        raise Defect(trace.getvalue())
-    chat.leave()
+    loop.add_signal_handler(signal.SIGINT, chat.give_up)
     try:
-        with contextlib.suppress(asyncio.CancelledError):
-            await membership
+        if app.return_code:
+            chat.give_up()
+            await asyncio.gather(membership, return_exceptions=True)
+            raise Defect("the full screen has failed") from app.defect
+        chat.leave()
+        await membership
     finally:
         conversation.unsent = [*chat.unsent, *app.typed]
+        conversation.unsettled = chat.unsettled

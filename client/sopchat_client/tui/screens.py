@@ -78,6 +78,14 @@ class HelpScreen(ModalScreen[None]):
             if self.is_current:
                 self.dismiss()
 
+    def on_paste(self, event: events.Paste) -> None:
+        """Something is pasted."""
+        event.stop()
+        self._type(self._begun + event.text)
+        self._begun = ""
+        if self.is_current:
+            self.dismiss()
+
 
 class QuestionScreen(ModalScreen[bool]):
     """Asks, and gives whether the answer was yes."""

@@ -75,23 +75,23 @@ class Scrollback:
     def _top(self) -> int:
         return self._tops[0] if self._tops else self._bottom
 
-    def append(self, entry: Entry) -> int:
-        """Put an entry at the end. Gives how many rows were dropped at the beginning for it."""
+    def append(self, entry: Entry) -> None:
+        """Put an entry at the end; the oldest may be dropped for it."""
         self.entries.append(entry)
         self._tops.append(self._bottom)
         self._bottom += len(self.rows(entry))
-        if len(self.entries) <= KEPT + _SLACK:
-            return 0
-        before = self._top
-        del self.entries[:_SLACK]
-        del self._tops[:_SLACK]
-        return self._top - before
+        if len(self.entries) > KEPT + _SLACK:
+            del self.entries[:_SLACK]
+            del self._tops[:_SLACK]
 
     def remove(self, entry: Entry) -> None:
         """Take an entry out; none if it has been dropped."""
         if entry in self.entries:
-            self.entries.remove(entry)
-            self.resize(self.width)
+            place = self.entries.index(entry)
+            rows = len(self.rows(entry))
+            del self.entries[place], self._tops[place]
+            self._tops[place:] = [top - rows for top in self._tops[place:]]
+            self._bottom -= rows
 
     def resize(self, width: int) -> None:
         """Wrap to another width."""

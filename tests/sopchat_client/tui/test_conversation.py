@@ -1,5 +1,6 @@
-import time
+import time as real_time
 from datetime import datetime, timedelta
+from time import struct_time
 
 import attrs
 import pytest
@@ -21,11 +22,15 @@ class PlayedTime:
     def monotonic(self) -> float:
         return self.now.timestamp()
 
-    def localtime(self) -> time.struct_time:
-        return self.now.timetuple()
+    def time(self) -> float:
+        return self.now.timestamp()
 
-    def strftime(self, form: str, moment: time.struct_time | None = None) -> str:
-        return time.strftime(form, moment or self.localtime())
+    def localtime(self, seconds: float | None = None) -> struct_time:
+        moment = self.now if seconds is None else datetime.fromtimestamp(seconds)
+        return moment.timetuple()
+
+    def strftime(self, form: str, moment: struct_time | None = None) -> str:
+        return real_time.strftime(form, moment or self.localtime())
 
 
 @pytest.fixture
@@ -199,10 +204,30 @@ def test_losing_and_joining_again_is_told_once_with_the_times(
     assert shown(conversation, Kind.NOTICE) == [
         "joined host:9000 as Ann",
         "connection lost: the server closed",
-        "joined again; what was said from 13:06:09 to 13:09:09 may be missing here",
+        "joined again; what was said from 13:05:29 to 13:09:09 may be missing here",
     ]
     conversation.tell(Lost("again", 1.0))
     assert shown(conversation, Kind.NOTICE)[3:] == ["connection lost: again"]
+
+
+def test_what_may_be_missing_begins_where_it_was_certain_to_hear(
+    conversation: Conversation, clock: PlayedTime
+) -> None:
+    def missing() -> str:
+        conversation.tell(Lost("gone", 1.0))
+        conversation.tell(Joined())
+        return shown(conversation, Kind.NOTICE)[-1].split("from ")[1].split(" to")[0]
+
+    clock.now = datetime(2024, 2, 28, 14, 0, 0)
+    conversation.alive()
+    assert missing() == "13:59:20"  # a cut network is noticed after 40 seconds
+    say(conversation, "hello")
+    clock.advance(seconds=3)
+    conversation.alive()
+    assert missing() == "14:00:00"  # when somebody was heard
+    clock.advance(minutes=10)
+    say(conversation, "what the system had kept")
+    assert missing() == "14:00:03"  # when the program was stopped
 
 
 def test_the_connection_is_known_and_since_when(
@@ -245,18 +270,3 @@ def test_who_spoke_last_stands_at_the_end_of_the_names(conversation: Conversatio
     for name in ("bob", "cid", "bob", "dan", "cid"):
         say(conversation, "hello", name=name)
     assert list(conversation.names) == ["bob", "dan", "cid"]
-
-
-def test_the_rows_dropped_add_up_until_the_screen_looks(
-    conversation: Conversation, clock: PlayedTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sopchat_client.tui.scrollback.KEPT", 5)
-    monkeypatch.setattr("sopchat_client.tui.scrollback._SLACK", 2)
-    say(conversation, *"abcde")
-    assert conversation.dropped == 0
-    clock.advance(days=1)
-    say(conversation, "f")
-    assert conversation.dropped == 2  # for the rule of the new day
-    say(conversation, "g")
-    assert conversation.dropped == 4
-    assert shown(conversation)[:2] == ["c", "d"]
