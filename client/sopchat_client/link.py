@@ -129,7 +129,7 @@ class Link:
 
     @property
     def unsettled(self) -> list[str]:
-        """The texts that were sent, and of which nobody knows whether they have arrived."""
+        """The texts that were sent last, of which nobody knows whether they have arrived."""
         return [saying.text for saying, _ in self._unsettled]
 
     def say(self, text: str) -> Saying:
@@ -277,10 +277,11 @@ class Link:
 
     def _doubt(self) -> None:
         """The connection is lost, and what was sent last perhaps with it."""
-        while self._unsettled:
-            saying, _ = self._unsettled.popleft()
+        for saying, _ in self._unsettled:
             if saying.delivery is not Delivery.TAKEN_BACK:
                 self._move(saying, Delivery.UNCERTAIN)
+        if not self._leaving:
+            self._unsettled.clear()
 
     def _move(self, saying: Saying, delivery: Delivery) -> None:
         saying.delivery = delivery

@@ -205,6 +205,48 @@ async def test_the_view_stays_when_old_messages_are_dropped(
 
 
 @scenario
+async def test_the_view_stays_when_the_unread_line_moves(
+    pilot: Pilot[None], app: PlayedApp
+) -> None:
+    app.app_focus = False
+    app.arrive("bob", *MANY)
+    app.app_focus = True
+    await app.drawn(pilot)
+    await pilot.press("pageup", "pageup")
+    before = messages(app)
+    app.arrive("bob", *MANY)
+    await app.drawn(pilot)
+    assert messages(app) == before
+    await pilot.press("ctrl+end")
+    await app.drawn(pilot)
+    assert app.shows("message 199")
+
+
+@scenario
+async def test_a_search_survives_that_old_messages_are_dropped(
+    pilot: Pilot[None], app: PlayedApp
+) -> None:
+    app.arrive("bob", "needle", *(f"message {number}" for number in range(10_980)), "needle 2")
+    await app.drawn(pilot)
+    await pilot.press("ctrl+f", *"needle")
+    app.arrive("bob", *MANY)
+    await app.drawn(pilot)
+    await pilot.press("enter")
+    assert app.shows("2 of 2")
+    await pilot.press("enter")
+    await app.drawn(pilot)
+    assert app.shows("bob: needle 2")
+
+
+@scenario
+async def test_what_is_pasted_into_the_help_is_typed(pilot: Pilot[None], app: PlayedApp) -> None:
+    await pilot.press("question_mark")
+    app.screen.post_message(events.Paste("pasted"))
+    await until(pilot, lambda: typed(app) == "?pasted")
+    assert not isinstance(app.screen, HelpScreen)
+
+
+@scenario
 async def test_after_a_resize_the_reader_sees_the_same_message_at_the_top(
     pilot: Pilot[None], app: PlayedApp
 ) -> None:

@@ -1,10 +1,13 @@
 """The full screen on a real terminal, against the real server."""
 
+import contextlib
 import itertools
+import os
 import re
 import signal
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +25,11 @@ from tests.support.programs import (
     Program,
     Server,
     TerminalProgram,
+    eventually,
     reserved_port,
 )
 
+KEY = "the key that nobody else may read"
 LEAVES_THE_SCREEN, SHOWS_THE_CURSOR = b"\x1b[?1049l", b"\x1b[?25h"
 
 
@@ -144,6 +149,74 @@ def test_fifty_pasted_lines_go_out_after_a_question_in_order_and_paced(
         wait_for(terminal, "Send 50 messages, 50 frames, 2 s?")
         terminal.press("\r")
         assert [cleo.receive() for _ in lines] == [frame("ann", line) for line in lines]
+
+
+def test_a_long_line_is_asked_about_and_paced_frame_by_frame(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    with Client.join(server.port, "cleo") as cleo:
+        terminal.press("\x1b[200~" + "x" * 448 * 45 + "\x1b[201~\r")
+        wait_for(terminal, "Send 1 message, 45 frames, 1 s?")
+        begin = time.monotonic()
+        terminal.press("y")
+        assert cleo.receive_many(45) == [frame("ann", "x" * 448)] * 45
+        assert time.monotonic() - begin >= 0.9
+
+
+def test_what_is_asked_about_is_not_lost_at_the_end(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    terminal.press("\x1b[200~" + "\r".join("abcdefgh") + "\x1b[201~\r")
+    wait_for(terminal, "Send 8 messages")
+    terminal.process.terminate()
+    assert terminal.wait() == 0
+    for letter in "abcdefgh":
+        terminal.wait_for_text(f"not sent: {letter}")
+
+
+def test_a_server_that_does_not_confirm_the_leaving_is_told_with_what_may_be_lost(
+    server: Server, terminal: TerminalProgram
+) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        terminal.press("important\r\x03")
+        terminal.wait_for_text("\x1b[?1049l")
+        terminal.press("\x03")  # does not wait for the server
+        assert terminal.wait() == 4
+        terminal.wait_for_text("may not have arrived: important")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_a_browser_stops_neither_the_chat_nor_the_screen(
+    server: Server, terminal: TerminalProgram, tmp_path: Path
+) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho noise >&2\necho "$1" >> {opened}\nexec sleep 1000\n')
+    browser.chmod(0o755)
+    with (
+        TerminalProgram(*command(server.port), env={"BROWSER": str(browser)}) as with_browser,
+        Client.join(server.port, "cleo") as cleo,
+    ):
+        terminal_is(with_browser, "● joined")
+        cleo.send(frame("cleo", "https://example.org/a?b=c"))
+        wait_for(with_browser, "https://example.org")
+        with_browser.press("\x0f\r")
+        eventually(lambda: opened.exists() and opened.read_text().strip() != "", "it opens")
+        assert opened.read_text() == "https://example.org/a?b=c\n"
+        with_browser.press("still here\r")
+        assert cleo.receive() == frame("ann", "still here")
+        assert b"noise" not in with_browser.raw
+        end_group_of(browser)
+
+
+def end_group_of(program: Path) -> None:
+    """End what the client has started and does not wait for."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(program).encode() in entry.read_bytes():
+                os.killpg(os.getpgid(int(entry.parent.name)), signal.SIGKILL)
 
 
 def test_wide_characters_and_a_narrow_window(server: Server, terminal: TerminalProgram) -> None:
@@ -267,25 +340,32 @@ def test_a_signal_leaves_restores_the_terminal_and_says_what_was_not_sent(
     assert is_restored(terminal)
 
 
-def test_a_defect_restores_the_terminal_and_shows_no_traceback(server: Server) -> None:
+def test_a_defect_restores_the_terminal_and_shows_no_traceback() -> None:
     defective = (
         "import sys; from sopchat_client import command;"
         "from sopchat_client.tui.log import MessageLog;"
         "MessageLog.search = lambda self, wanted: 1 / 0;"
         "sys.exit(command.main())"
     )
-    with TerminalProgram(sys.executable, "-c", defective, *command(server.port)[1:]) as terminal:
+    with (
+        Server(key=KEY) as server,
+        TerminalProgram(
+            sys.executable, "-c", defective, *command(server.port, KEY)[1:]
+        ) as terminal,
+    ):
         terminal_is(terminal, "● joined")
-        terminal.press("\x06x")
+        terminal.press("half typed\x06x")
         assert terminal.wait() == 5
         terminal.wait_for_text("a defect ended it; the details are in ")
+        terminal.wait_for_text("not sent: half typed")
         assert is_restored(terminal)
         assert b"Traceback" not in terminal.raw
         found = re.search(rb"details are in (\S+\.log)", terminal.raw)
         assert found is not None
         details = found[1].decode()
-        with open(details) as file:
-            assert "ZeroDivisionError" in file.read()
+        text = Path(details).read_text()
+        assert "ZeroDivisionError" in text
+        assert KEY not in text
         Path(details).unlink()
 
 

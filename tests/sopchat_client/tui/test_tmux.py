@@ -87,5 +87,8 @@ def test_fifty_lines_pasted_by_the_terminal_are_fifty_messages(server: Server, t
 
 
 def test_a_terminal_that_is_closed_ends_the_client(server: Server, tmux: Tmux) -> None:
+    shell = tmux.run("display-message", "-p", "#{pane_pid}").strip()
+    (client,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
     tmux.run("respawn-pane", "-k", "cat")
+    eventually(lambda: not Path(f"/proc/{client}").exists(), "it has not ended")
     server.wait_for("ann left")
