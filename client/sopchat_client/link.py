@@ -270,7 +270,8 @@ class Link:
         """Watch what was sent until the server must have it."""
         while True:
             await trio.sleep(_LOOK_EVERY)
-            if chat.unacknowledged() == 0:
+            # Who leaves is told by the server's close, which is certain.
+            if not self._leaving and chat.unacknowledged() == 0:
                 before = trio.current_time() - _SETTLED
                 while self._unsettled and self._unsettled[0][1] < before:
                     self._unsettled.popleft()
