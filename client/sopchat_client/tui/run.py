@@ -12,6 +12,9 @@ from sopchat_client.link import Link
 from sopchat_client.tui.app import ChatApp
 from sopchat_client.tui.conversation import Conversation
 
+# By then the screen has been drawn (seconds).
+_STARTED = 0.5
+
 
 class Defect(Exception):
     """The app has failed; the cause says how."""
@@ -35,10 +38,7 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
         loop.add_signal_handler(number, app.exit)
     membership = asyncio.create_task(hosted(chat.run))
     membership.add_done_callback(lambda _: app.exit())
-    # What has been imported stays: the garbage collector need not look through it again and again,
-    # and pauses for a fraction of the time.
-    gc.collect()
-    gc.freeze()
+    loop.call_later(_STARTED, _settle_memory)
     await app.run_async(mouse=mouse)
     # From here on somebody may only be waiting for the server to close.
     loop.add_signal_handler(signal.SIGINT, chat.give_up)
@@ -52,3 +52,12 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
     finally:
         conversation.unsent = [*chat.unsent, *app.typed]
         conversation.unsettled = chat.unsettled
+
+
+def _settle_memory() -> None:
+    """What was imported and built stays: let the garbage collector not look through it again.
+
+    It pauses for a fraction of the time then.
+    """
+    gc.collect()
+    gc.freeze()
