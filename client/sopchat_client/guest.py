@@ -6,10 +6,12 @@ so that neither needs a lock to touch what belongs to the other.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import outcome
 import trio
+
+if TYPE_CHECKING:
+    import outcome
 
 Result = TypeVar("Result")
 
