@@ -170,7 +170,7 @@ def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None
     chat = Link(partial(connect, host, port, name, key, options.protocol), conversation.tell)
     light = options.theme == "light" if options.theme else background_is_light()
     try:
-        run.talk(chat, conversation, light=light, mouse=options.mouse)
+        run.talk(chat, conversation, _tell, light=light, mouse=options.mouse)
     finally:
         _tell_texts("may not have arrived", conversation.unsettled)
         _tell_texts("not sent", conversation.unsent)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import io
 import signal
+from collections.abc import Callable
 
 from rich.console import Console
 
@@ -11,6 +12,9 @@ from sopchat_client.guest import hosted
 from sopchat_client.link import Link
 from sopchat_client.tui.app import ChatApp
 from sopchat_client.tui.conversation import Conversation
+
+# Nobody is told of a server that confirms within (seconds).
+_PATIENCE = 1.0
 
 # By then the screen has been drawn (seconds).
 _STARTED = 0.5
@@ -20,16 +24,21 @@ class Defect(Exception):
     """The app has failed; the cause says how."""
 
 
-def talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
-    """Let somebody talk on the full screen until they leave.
+Tell = Callable[[str], None]
 
-    Raises as `Link.run` does; Defect. The terminal is as it was whichever way this ends, and what
-    was not sent stands in `conversation.unsent`.
+
+def talk(chat: Link, conversation: Conversation, tell: Tell, *, light: bool, mouse: bool) -> None:
+    """Let somebody talk on the full screen until they leave; `tell` them what comes after that.
+
+    Raises as `Link.run` does; Defect. The terminal is as it was whichever way this ends, and
+    `conversation` has what was not sent or is in doubt.
     """
-    asyncio.run(_talk(chat, conversation, light=light, mouse=mouse))
+    asyncio.run(_talk(chat, conversation, tell, light=light, mouse=mouse))
 
 
-async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: bool) -> None:
+async def _talk(
+    chat: Link, conversation: Conversation, tell: Tell, *, light: bool, mouse: bool
+) -> None:
     app = ChatApp(chat, conversation, light=light)
     # What Textual says of a defect shows everything that anybody has said, and the key.
     app.error_console = Console(file=io.StringIO())
@@ -48,6 +57,8 @@ async def _talk(chat: Link, conversation: Conversation, *, light: bool, mouse: b
             await asyncio.gather(membership, return_exceptions=True)
             raise Defect("the full screen has failed") from app.defect
         chat.leave()
+        if not (await asyncio.wait([membership], timeout=_PATIENCE))[0]:
+            tell("waiting for the server to confirm; Ctrl-C ends that")
         await membership
     finally:
         conversation.unsent = [*chat.unsent, *app.typed]

@@ -180,7 +180,7 @@ def test_a_server_that_does_not_confirm_the_leaving_is_told_with_what_may_be_los
     server.process.send_signal(signal.SIGSTOP)
     try:
         terminal.press("important\r\x03")
-        terminal.wait_for_text("\x1b[?1049l")
+        terminal.wait_for_text("waiting for the server to confirm")
         terminal.press("\x03")  # does not wait for the server
         assert terminal.wait() == 4
         terminal.wait_for_text("may not have arrived: important")
