@@ -2,6 +2,7 @@
 
 import codecs
 import os
+import queue
 import unicodedata
 
 from textual.drivers import linux_driver
@@ -9,6 +10,9 @@ from textual.drivers.linux_driver import LinuxDriver
 
 # Bracketed paste (xterm's control sequences).
 _BEGIN, _END = "\x1b[200~", "\x1b[201~"
+
+# So often it is looked whether a terminal that takes nothing is gone (seconds).
+_WRITER_DIES = 0.1
 
 # So many characters of a mark at the end of a read are half of it: fewer may be a key.
 _HALF_BEGIN, _HALF_END = 3, 1
@@ -21,8 +25,25 @@ class Terminal(LinuxDriver):
     """Textual's driver, for terminals as they are.
 
     By itself it ends at a byte that is not UTF-8, mixes up a paste that holds control characters,
-    takes Alt-Enter for Enter, and believes a size in the environment more than the terminal.
+    takes Alt-Enter for Enter, believes a size in the environment more than the terminal, and waits
+    for ever to write to one that is gone.
     """
+
+    def write(self, data: str) -> None:
+        """Write, as soon as the terminal has taken enough; if it is gone, end the app."""
+        writer = self._writer_thread
+        while writer is not None and writer.is_alive():
+            try:
+                writer._queue.put(data, timeout=_WRITER_DIES)
+            except queue.Full:
+                continue
+            return
+        self._app.exit()
+
+    def close(self) -> None:
+        """End the writing, if it has not ended by itself."""
+        if self._writer_thread is not None and self._writer_thread.is_alive():
+            super().close()
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Columns and lines."""

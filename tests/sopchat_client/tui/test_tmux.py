@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.clients import Client
+from tests.support.frames import frame
 from tests.support.programs import SOP_CHAT_CLIENT, Server, eventually, require_tool
 
 
@@ -33,6 +35,12 @@ class Tmux:
             eventually(lambda: all(text in self.screen for text in texts), "on the screen")
         except AssertionError:
             pytest.fail(f"not all of {texts} are on the screen:\n{self.screen}")
+
+    def child(self) -> Path:
+        """The process that the shell runs."""
+        shell = self.run("display-message", "-p", "#{pane_pid}").strip()
+        (child,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+        return Path(f"/proc/{child}")
 
     def close(self) -> None:
         self.run("kill-server")
@@ -87,8 +95,25 @@ def test_fifty_lines_pasted_by_the_terminal_are_fifty_messages(server: Server, t
 
 
 def test_a_terminal_that_is_closed_ends_the_client(server: Server, tmux: Tmux) -> None:
-    shell = tmux.run("display-message", "-p", "#{pane_pid}").strip()
-    (client,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+    client = tmux.child()
     tmux.run("respawn-pane", "-k", "cat")
-    eventually(lambda: not Path(f"/proc/{client}").exists(), "it has not ended")
+    eventually(lambda: not client.exists(), "it has not ended")
     server.wait_for("ann left")
+
+
+def test_a_terminal_that_goes_without_a_signal_while_messages_arrive_ends_the_client(
+    tmux: Tmux,
+) -> None:
+    with Server() as server:
+        client = f"{SOP_CHAT_CLIENT} localhost {server.port} ann key"
+        tmux.press(f"trap '' HUP; {client}", "Enter")
+        tmux.wait_for("● joined")
+        process = tmux.child()
+        with Client.join(server.port, "bob") as bob:
+            tmux.run("respawn-pane", "-k", "cat")
+
+            def ends() -> bool:
+                bob.send(frame("bob", "one more drawing"))
+                return not process.exists()
+
+            eventually(ends, "it has not ended")
