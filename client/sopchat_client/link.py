@@ -128,6 +128,15 @@ class Link:
         return [saying.text for saying in self._waiting]
 
     @property
+    def on_the_way(self) -> int:
+        """How many texts have not been sent whole."""
+        return len(self._begun) + len(self._waiting)
+
+    @property
+    def _begun(self) -> list[Saying]:
+        return [saying for saying, sent_at in self._unsettled if sent_at == math.inf]
+
+    @property
     def unsettled(self) -> list[str]:
         """The texts that were sent last, of which nobody knows whether they have arrived."""
         return [saying.text for saying, _ in self._unsettled]
@@ -141,8 +150,7 @@ class Link:
 
     def take_back(self) -> list[Saying]:
         """Do not send what still waits, nor the rest of what is being sent; give it."""
-        begun = [saying for saying, sent_at in self._unsettled if sent_at == math.inf]
-        taken = [*begun, *self._waiting]
+        taken = [*self._begun, *self._waiting]
         self._waiting.clear()
         for saying in taken:
             saying.delivery = Delivery.TAKEN_BACK
@@ -194,7 +202,8 @@ class Link:
                     self._tell(Joined())
                     await self._take_part(chat)
                 self._is_member, self._end = False, None
-                self._unsettled.clear()
+                # The server has everything but the rest of a text in whose middle it was left.
+                self._unsettled = deque((saying, math.inf) for saying in self._begun)
                 return
             except (CannotConnect, Refused, ServerGone) as error:
                 if not was_member:

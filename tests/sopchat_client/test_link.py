@@ -438,6 +438,20 @@ async def test_a_text_of_many_frames_can_be_taken_back_in_its_middle(
     assert long.delivery is Delivery.TAKEN_BACK
 
 
+async def test_a_text_of_many_frames_that_leaving_stops_in_its_middle_is_told(
+    autojump_clock: MockClock,
+) -> None:
+    async with member(takes()) as scene:
+        scene.link.say("short")
+        await trio.sleep(10)
+        scene.link.say("x" * 448 * 100)
+        await trio.sleep(1)
+        assert scene.link.on_the_way == 1
+    assert 20 < len(scene.texts()) < 60
+    assert scene.link.unsettled == ["x" * 448 * 100]
+    assert scene.link.unsent == []
+
+
 async def test_leaving_while_it_joins_again_tells_why_it_was_lost(
     autojump_clock: MockClock,
 ) -> None:

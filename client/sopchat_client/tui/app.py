@@ -204,7 +204,7 @@ class ChatApp(App[None]):
         self._show_size()
 
     def _show_size(self) -> None:
-        waiting = len(self._chat.unsent)
+        waiting = self._chat.on_the_way
         wait = f" · {counted(waiting, 'message')} on the way" if waiting else ""
         words = f"{self._typed_size}{wait}"
         if self._room.content != words:
@@ -244,9 +244,9 @@ class ChatApp(App[None]):
     async def action_leave(self) -> None:
         """Leave; if something has not been sent, only when asked twice."""
         for _ in range(_MOMENTS):
-            if self._chat.unsent:
+            if self._chat.on_the_way:
                 await asyncio.sleep(_MOMENT)
-        waiting, typed = len(self._chat.unsent), self._composer.text.strip()
+        waiting, typed = self._chat.on_the_way, self._composer.text.strip()
         if not (waiting or typed) or time.monotonic() < self._warned:
             self.exit()
             return
