@@ -10,7 +10,9 @@ from sopchat_client.chat import Chat
 from sopchat_client.link import Arrived, Delivery, Joined, Link, Saying
 from sopchat_client.protocols import Message
 from sopchat_client.tui.app import ChatApp
+from sopchat_client.tui.composer import Composer
 from sopchat_client.tui.conversation import Conversation
+from sopchat_client.tui.log import MessageLog
 from sopchat_client.tui.scrollback import Entry, Kind
 from textual.pilot import Pilot
 
@@ -107,3 +109,32 @@ async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         await pilot.pause(0.01)
+
+
+def scenario(play: Callable[[Pilot[None], PlayedApp], Awaitable[None]]) -> Callable[[], None]:
+    """A test that plays with a joined app."""
+
+    def test() -> None:
+        app = PlayedApp()
+
+        async def with_app(pilot: Pilot[None]) -> None:
+            app.join()
+            await app.drawn(pilot)
+            await play(pilot, app)
+
+        on_screen(app, with_app)
+
+    return test
+
+
+def typed(app: PlayedApp) -> str:
+    return app.screen_stack[0].query_one(Composer).text
+
+
+def log(app: PlayedApp) -> MessageLog:
+    return app.screen_stack[0].query_one(MessageLog)
+
+
+def messages(app: PlayedApp) -> list[str]:
+    """The rows of the messages, without the scroll bar."""
+    return [row[: app.size.width - 1].rstrip() for row in app.rows()[1:-3]]
