@@ -1,25 +1,19 @@
 """A chat that comes back: against servers that the test plays, in played time, and the real one."""
 
-import asyncio
 import math
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 
-import attrs
 import pytest
 import trio
 from hypothesis import given
 from hypothesis import strategies as st
-from sopchat_client import CannotConnect, Chat, ChatError, Refused, ServerGone, connect
-from sopchat_client.guest import hosted
+from sopchat_client import CannotConnect, Chat, ChatError, Refused, connect
 from sopchat_client.link import (
     MOST_REFUSALS,
     Arrived,
     Connecting,
     Delivery,
-    Event,
     Joined,
     Link,
     Lost,
@@ -28,132 +22,10 @@ from sopchat_client.link import (
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
 from tests.support.clients import PATIENCE
-from tests.support.frames import FRAME, cut, frame
+from tests.support.frames import FRAME, frame
+from tests.support.links import Arrivals, Server, Stream, Told, member, played, refuses, takes
 from tests.support.programs import SOP_CHAT, Program, reserved_port
-from tests.support.streams import exactly, let_in
-
-Stream = trio.abc.HalfCloseableStream
-
-# What came, and when.
-Arrivals = list[tuple[float, bytes]]
-
-# How a server treats one connection; None: nobody listens.
-Server = Callable[[Stream, Arrivals], Awaitable[None]] | None
-
-
-def takes(seconds: float = math.inf, most: int = 2**60) -> Server:
-    """Lets the client in and reads for so long, or so many bytes, or until the client leaves."""
-
-    async def play(stream: Stream, arrivals: Arrivals) -> None:
-        await let_in(stream)
-        left = most
-        with trio.move_on_after(seconds):
-            while left and (data := await stream.receive_some(left)):
-                left -= len(data)
-                arrivals.append((trio.current_time(), bytes(data)))
-
-    return play
-
-
-async def refuses(stream: Stream, arrivals: Arrivals) -> None:
-    await exactly(stream, FRAME)
-
-
-async def never_closes(stream: Stream, arrivals: Arrivals) -> None:
-    await let_in(stream)
-    await trio.sleep_forever()
-
-
-@attrs.define
-class Told:
-    """What a link told, and when."""
-
-    events: list[tuple[float, Event]] = attrs.field(factory=list, init=False)
-    _came: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
-
-    def __call__(self, event: Event) -> None:
-        self.events.append((trio.current_time(), event))
-        self._came.unpark_all()
-
-    def times_of(self, kind: type[Event]) -> list[float]:
-        return [time for time, event in self.events if isinstance(event, kind)]
-
-    def delays(self) -> list[float]:
-        return [event.again_in for _, event in self.events if isinstance(event, Lost)]
-
-    async def until(self, kind: type[Event], times: int = 1) -> None:
-        """Wait until something of that kind has been told so many times."""
-        while len(self.times_of(kind)) < times:
-            await self._came.park()
-
-
-@attrs.define
-class Scene:
-    """A link, and one server after the other."""
-
-    nursery: trio.Nursery
-    to_come: deque[Server]
-    pair: Callable[[], tuple[Stream, Stream]]
-    told: Told = attrs.field(factory=Told, init=False)
-    link: Link = attrs.field(init=False)
-    # For each connection what its server has received.
-    arrivals: list[Arrivals] = attrs.field(factory=list, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.link = Link(partial(connect, "played", 1, "ann", "key"), self.told)
-
-    async def open(self, host: str, port: int) -> Stream:
-        server = self.to_come.popleft()
-        if server is None:
-            raise CannotConnect("nobody listens")
-        ours, theirs = self.pair()
-        self.arrivals.append([])
-
-        async def serve() -> None:
-            async with theirs:
-                await server(theirs, self.arrivals[-1])
-
-        self.nursery.start_soon(serve)
-        return ours
-
-    def frames(self) -> list[tuple[float, str]]:
-        """The whole frames that came: when, and the text."""
-        frames = []
-        for arrivals in self.arrivals:
-            half = b""
-            for time, data in arrivals:
-                half += data
-                whole = len(half) // FRAME * FRAME
-                frames += [(time, one[64:].rstrip(b"\0").decode()) for one in cut(half[:whole])]
-                half = half[whole:]
-        return frames
-
-    def texts(self) -> list[str]:
-        return [text for _, text in self.frames()]
-
-
-@asynccontextmanager
-async def played(
-    *servers: Server, pair: Callable[[], tuple[Stream, Stream]] = memory_stream_pair
-) -> AsyncIterator[Scene]:
-    """The servers are there; the test runs the link."""
-    with pytest.MonkeyPatch.context() as patch:
-        async with trio.open_nursery() as nursery:
-            scene = Scene(nursery, deque(servers), pair)
-            patch.setattr("sopchat_client.chat._open", scene.open)
-            yield scene
-            nursery.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def member(
-    *servers: Server, pair: Callable[[], tuple[Stream, Stream]] = memory_stream_pair
-) -> AsyncIterator[Scene]:
-    """The link runs; at the end of the block it leaves, and must be a member then."""
-    async with played(*servers, pair=pair) as scene, trio.open_nursery() as nursery:
-        nursery.start_soon(scene.link.run)
-        yield scene
-        scene.link.leave()
+from tests.support.streams import let_in
 
 
 async def test_what_is_said_goes_out_once_and_in_order(autojump_clock: MockClock) -> None:
@@ -334,187 +206,6 @@ async def test_for_the_pace_a_text_counts_as_the_frames_it_takes(autojump_clock:
     assert times[20:40] == pytest.approx([number / 25 for number in range(1, 21)])
     late = [60 + max(0, number - 19) / 25 for number in range(61)]
     assert times[40:] == pytest.approx(late)
-
-
-async def test_leaving_while_joined_gives_back_what_the_pace_held_back(
-    autojump_clock: MockClock,
-) -> None:
-    async with played(takes()) as scene:
-        sayings = [scene.link.say(f"text {number}") for number in range(100)]
-
-        async def leave() -> None:
-            await trio.sleep(0.5)
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        await scene.link.run()
-        assert trio.current_time() == pytest.approx(0.5)
-    sent = 20 + 12
-    assert scene.texts() == [saying.text for saying in sayings[:sent]]
-    assert scene.link.unsent == [saying.text for saying in sayings[sent:]]
-    assert {saying.delivery for saying in sayings[:sent]} == {Delivery.SENT}
-
-
-@pytest.mark.parametrize(("server", "error"), [(None, ServerGone), (refuses, Refused)])
-async def test_leaving_while_lost_ends_at_once_and_says_why_it_was_no_member(
-    server: Server, error: type[ChatError], autojump_clock: MockClock
-) -> None:
-    async with played(takes(5), server) as scene:
-
-        async def leave() -> None:
-            await scene.told.until(Lost, 2)
-            scene.link.say("too late")
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        with pytest.raises(error):
-            await scene.link.run()
-        assert trio.current_time() == scene.told.times_of(Lost)[1]
-    assert scene.link.unsent == ["too late"]
-
-
-async def test_a_server_that_does_not_confirm_the_leaving_leaves_the_last_texts_in_doubt(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Chat, "unacknowledged", lambda chat: 1)
-    async with played(never_closes) as scene:
-        saying = scene.link.say("heard?")
-
-        async def leave() -> None:
-            await scene.told.until(Moved)
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        with pytest.raises(ServerGone, match="not confirmed"):
-            await scene.link.run()
-    assert saying.delivery is Delivery.UNCERTAIN
-
-
-async def test_leaving_does_not_wait_longer_for_a_send_that_is_stuck(
-    autojump_clock: MockClock,
-) -> None:
-    async def takes_nothing(stream: Stream, arrivals: Arrivals) -> None:
-        await let_in(stream)
-        await trio.sleep_forever()
-
-    async with played(takes_nothing, pair=lockstep_stream_pair) as scene:
-        scene.link.say("never read")
-
-        async def leave() -> None:
-            await scene.told.until(Joined)
-            await trio.sleep(1)
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        with pytest.raises(ServerGone, match="not taken everything"):
-            await scene.link.run()
-        assert trio.current_time() == pytest.approx(scene.told.times_of(Joined)[0] + 11)
-
-
-async def test_what_is_taken_back_is_not_sent(autojump_clock: MockClock) -> None:
-    async with member(takes()) as scene:
-        sayings = [scene.link.say(f"text {number}") for number in range(50)]
-        await trio.sleep(0.5)
-        taken = scene.link.take_back()
-        await trio.sleep(10)
-    assert 0 < len(taken) < 30
-    assert {saying.delivery for saying in taken} == {Delivery.TAKEN_BACK}
-    assert sayings[-len(taken) :] == taken
-    assert scene.texts() == [saying.text for saying in sayings[: -len(taken)]]
-
-
-async def test_a_text_of_many_frames_can_be_taken_back_in_its_middle(
-    autojump_clock: MockClock,
-) -> None:
-    async with member(takes()) as scene:
-        long = scene.link.say("x" * 448 * 100)
-        await trio.sleep(1)
-        assert scene.link.take_back() == [long]
-        await trio.sleep(10)
-        scene.link.say("next")
-        await trio.sleep(1)
-    assert 20 < len(scene.texts()) < 60
-    assert scene.texts()[-1] == "next"
-    assert long.delivery is Delivery.TAKEN_BACK
-
-
-async def test_a_text_of_many_frames_that_leaving_stops_in_its_middle_is_told(
-    autojump_clock: MockClock,
-) -> None:
-    async with member(takes()) as scene:
-        scene.link.say("short")
-        await trio.sleep(10)
-        scene.link.say("x" * 448 * 100)
-        await trio.sleep(1)
-        assert scene.link.on_the_way == 1
-    assert 20 < len(scene.texts()) < 60
-    assert scene.link.unsettled == ["x" * 448 * 100]
-    assert scene.link.unsent == []
-
-
-async def test_leaving_while_it_joins_again_tells_why_it_was_lost(
-    autojump_clock: MockClock,
-) -> None:
-    async def silent(stream: Stream, arrivals: Arrivals) -> None:
-        await trio.sleep_forever()
-
-    async with played(takes(5), silent) as scene:
-
-        async def leave() -> None:
-            await scene.told.until(Connecting, 2)
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        with pytest.raises(ServerGone, match="closed the connection"):
-            await scene.link.run()
-
-
-async def test_giving_up_does_not_wait_for_the_server(autojump_clock: MockClock) -> None:
-    async with played(never_closes) as scene:
-        scene.link.say("heard?")
-
-        async def leave() -> None:
-            await scene.told.until(Moved)
-            scene.link.leave()
-            await trio.sleep(0.1)
-            scene.link.give_up()
-
-        scene.nursery.start_soon(leave)
-        with pytest.raises(ServerGone, match="not taken everything"):
-            await scene.link.run()
-        assert trio.current_time() < 1
-    assert scene.link.unsettled == ["heard?"]
-
-
-async def test_leaving_while_it_joins_ends_at_once(autojump_clock: MockClock) -> None:
-    async def silent(stream: Stream, arrivals: Arrivals) -> None:
-        await trio.sleep_forever()
-
-    async with played(silent) as scene:
-
-        async def leave() -> None:
-            await trio.sleep(1)
-            scene.link.leave()
-
-        scene.nursery.start_soon(leave)
-        start = trio.current_time()
-        await scene.link.run()
-        assert trio.current_time() == start + 1
-
-
-def test_once_it_has_ended_nothing_happens_any_more() -> None:
-    @asynccontextmanager
-    async def refused() -> AsyncIterator[Chat]:
-        raise Refused("the key")
-        yield
-
-    link = Link(refused, lambda event: None)
-    with pytest.raises(Refused):
-        asyncio.run(hosted(link.run))
-    link.leave()
-    link.again()
-    link.say("text")
-    assert link.unsent == ["text"]
 
 
 losing = st.one_of(
