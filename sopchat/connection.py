@@ -14,6 +14,13 @@ class Connection(Protocol):
     def peer(self) -> str:
         """The client's address, as it is shown: `192.0.2.1:50000` or `[2001:db8::1]:50000`."""
 
+    @property
+    def address(self) -> str:
+        """Whose connections and wrong keys are counted together: the client's host."""
+
+    async def ready(self) -> None:
+        """Wait until both sides can exchange bytes: called once, before any other call."""
+
     async def wait_readable(self) -> None:
         """Wait until `receive_now` has something to give; rarely, it has nothing all the same.
 

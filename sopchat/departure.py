@@ -2,6 +2,7 @@
 
 import enum
 import errno
+import ssl
 
 import attrs
 
@@ -13,6 +14,7 @@ class Reason(enum.Enum):
     BROKEN_PIPE = "broken pipe (EPIPE)"
     RESET = "connection reset (ECONNRESET)"
     LOST = "connection lost"
+    NO_TLS = "does not speak TLS as it is spoken here"
     TOO_SLOW = "too slow for what the others say"
     AUTH_DEADLINE = "did not authenticate in time"
     CROWDED_OUT = "had not authenticated and made room for a newer connection"
@@ -39,6 +41,10 @@ class Departure:
     @classmethod
     def from_error(cls, error: OSError) -> "Departure":
         """The departure that a failed read or write means."""
+        if isinstance(error, ssl.SSLEOFError):
+            return cls(Reason.CLOSED)
+        if isinstance(error, ssl.SSLError):
+            return cls(Reason.NO_TLS, (error.reason or str(error)).replace("_", " ").lower())
         reason = _BY_ERRNO.get(error.errno or 0, Reason.LOST)
         return cls(reason, (error.strerror or str(error)) if reason is Reason.LOST else "")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -12,7 +13,8 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Door
-from sopchat.doors.tcp import accept
+from sopchat.doors.tcp import SocketConnection, accept
+from sopchat.doors.tls import TlsConnection
 from sopchat.limits import Limits
 from sopchat.pending import Pending
 from sopchat.room import Room
@@ -26,6 +28,8 @@ class Server:
     _key: bytes
     _console: Console
     _limits: Limits = attrs.field(factory=Limits)
+    # With it, what crosses the network is encrypted, by every door.
+    _tls: ssl.SSLContext | None = None
     room: Room = attrs.field(init=False)
     _pending: Pending = attrs.field(init=False)
 
@@ -59,7 +63,8 @@ class Server:
                 listener.close()
             self._console.closing()
 
-    def _welcome(self, nursery: trio.Nursery, door: Door, connection: Connection) -> None:
+    def _welcome(self, nursery: trio.Nursery, door: Door, accepted: SocketConnection) -> None:
+        connection: Connection = TlsConnection(accepted, self._tls) if self._tls else accepted
         if self.room.full:
             self._turn_away(door, connection)
             return

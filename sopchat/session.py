@@ -101,6 +101,7 @@ class Session:
     async def _authenticate(self) -> Offer | Departure:
         """Wait for an offer; the departure of who gets no place."""
         try:
+            await self._connection.ready()
             offer = await self._doorway.receive_offer(self._connection)
         except OSError as error:
             return Departure.from_error(error)

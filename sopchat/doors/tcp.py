@@ -164,14 +164,26 @@ class SocketConnection:
         """The socket's number in this process."""
         return self._socket.fileno()
 
+    @property
+    def address(self) -> str:
+        """The client's host without its port."""
+        return self.peer.rpartition(":")[0]
+
+    async def ready(self) -> None:
+        """Nothing has to be agreed upon first."""
+
     async def wait_readable(self) -> None:
         """Wait until there is something to receive."""
         await trio.lowlevel.wait_readable(self._socket)
 
+    async def wait_writable(self) -> None:
+        """Wait until the socket takes something; rarely, it takes nothing all the same."""
+        await trio.lowlevel.wait_writable(self._socket)
+
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until the socket takes bytes of the pieces, in order; give how many."""
         while True:
-            await trio.lowlevel.wait_writable(self._socket)
+            await self.wait_writable()
             try:
                 return self._socket.sendmsg(pieces)
             except BlockingIOError:  # a false alarm, which select(2) allows

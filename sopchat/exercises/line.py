@@ -92,6 +92,15 @@ class TracedConnection:
         """The client's address."""
         return self._inner.peer
 
+    @property
+    def address(self) -> str:
+        """The client's host."""
+        return self._inner.address
+
+    async def ready(self) -> None:
+        """Wait until bytes can be exchanged."""
+        await self._inner.ready()
+
     async def wait_readable(self) -> None:
         """Wait until there is something to receive."""
         await self._inner.wait_readable()

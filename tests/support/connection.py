@@ -14,6 +14,7 @@ class PlayedConnection:
     """
 
     peer = "192.0.2.1:5000"
+    address = "192.0.2.1"
 
     def __init__(self, window: int = 2**60) -> None:
         self.window = window
@@ -53,6 +54,9 @@ class PlayedConnection:
         self.taken += data[:sent]
         self.window -= sent
         return sent
+
+    async def ready(self) -> None:
+        pass
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         await trio.lowlevel.checkpoint()

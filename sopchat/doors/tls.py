@@ -1,0 +1,156 @@
+"""A connection that is encrypted, over one that is not: any door may have it."""
+
+import contextlib
+import ssl
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from sopchat.doors.tcp import SocketConnection
+from sopchat.limits import READ_SIZE
+from sopchat.wire.tls import TlsCodec
+
+# Encrypted at once for one write (bytes): four records, as large as TLS has them.
+_WRITE_SIZE = 64 * 1024
+
+
+@attrs.define(eq=False)
+class TlsConnection:
+    """The server's side of TLS over an accepted socket.
+
+    What was encrypted has to go out as it is, though the socket may take only a part of it: the
+    plain bytes count as taken when all of it is out. Until then the caller gives the same bytes
+    again, as `Connection.send` has it, and only the rest of their encrypted form is sent.
+    """
+
+    _below: SocketConnection
+    _context: ssl.SSLContext
+    _codec: TlsCodec = attrs.field(init=False)
+    # Encrypted bytes that the socket has not taken yet, and the plain bytes they stand for.
+    _rest: bytes = attrs.field(default=b"", init=False)
+    _owed: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._codec = TlsCodec(self._context, server=True)
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._below.peer
+
+    @property
+    def address(self) -> str:
+        """The client's host, as limits count it."""
+        return self._below.address
+
+    async def ready(self) -> None:
+        """Shake hands. Raises OSError, ssl.SSLError among them: this client does not."""
+        try:
+            while not self._codec.handshake():
+                await self._flush()
+                await self._receive()
+        finally:
+            # The end of the handshake, or what is wrong with it.
+            with contextlib.suppress(OSError):
+                self._flush_now()
+
+    async def _receive(self) -> None:
+        """Wait for bytes and feed them; the end of the stream breaks the handshake."""
+        while True:
+            try:
+                self._codec.feed(self._below.receive_now(READ_SIZE))
+                return
+            except BlockingIOError:
+                await self._below.wait_readable()
+
+    async def wait_readable(self) -> None:
+        """Wait until there is something to receive, or return at once where there is already."""
+        if self._codec.more:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._below.wait_readable()
+
+    def receive_now(self, most: int, /) -> bytes:
+        """Give at most `most` of the plain bytes that have come; none at the end of the stream."""
+        while True:
+            try:
+                return self._codec.decrypt(most)
+            except BlockingIOError:
+                self._codec.feed(self._below.receive_now(READ_SIZE))
+            finally:
+                # TLS answers some of what it reads by itself.
+                with contextlib.suppress(OSError):
+                    self._flush_now()
+
+    async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
+        """Wait until all is out of what was encrypted; encrypt bytes of the pieces where none was.
+
+        Cancelled, it has sent nothing of theirs that it would not give account of next time.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._owed:
+            await self._flush()
+            self._encrypt(b"".join(_first(pieces, _WRITE_SIZE)))
+        await self._flush()
+        owed, self._owed = self._owed, 0
+        return owed
+
+    def send_now(self, piece: bytes | memoryview, /) -> int:
+        """The same without waiting. Raises BlockingIOError where `send` would wait."""
+        taken = 0
+        try:
+            while taken < len(piece):
+                self._flush_now()
+                if not self._owed:
+                    self._encrypt(piece[taken : taken + _WRITE_SIZE])
+                    self._flush_now()
+                taken += self._owed
+                self._owed = 0
+        except BlockingIOError:
+            if not taken:
+                raise
+        return taken
+
+    def _encrypt(self, data: bytes | memoryview) -> None:
+        self._codec.encrypt(data)
+        self._owed = len(data)
+
+    def _flush_now(self) -> None:
+        """Send what is encrypted. Raises BlockingIOError where the socket does not take it all."""
+        self._rest += self._codec.outgoing()
+        if self._rest:
+            self._rest = self._rest[self._below.send_now(self._rest) :]
+            if self._rest:
+                raise BlockingIOError
+
+    async def _flush(self) -> None:
+        """The same, waiting. What is sent is looked up after the wait: reading sends as well."""
+        while True:
+            try:
+                return self._flush_now()
+            except BlockingIOError:
+                await self._below.wait_writable()
+
+    def unacknowledged(self) -> int:
+        """Bytes taken that the client's side has not confirmed, in their encrypted form."""
+        return self._below.unacknowledged() + len(self._rest)
+
+    def close(self, *, reset: bool = False) -> None:
+        """Say goodbye, if the socket takes it, and close."""
+        if not reset and self._codec.ready and not self._rest:
+            self._codec.end()
+            with contextlib.suppress(OSError):
+                self._flush_now()
+        self._below.close(reset=reset)
+
+
+def _first(pieces: Sequence[bytes | memoryview], size: int) -> list[bytes | memoryview]:
+    """The first `size` bytes of the pieces."""
+    first = []
+    for piece in pieces:
+        first.append(piece[:size])
+        size -= len(first[-1])
+        if not size:
+            break
+    return first
