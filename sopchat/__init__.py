@@ -8,12 +8,16 @@ limits.py      every limit, with its reason
 departure.py   why a member left, as a value
 connection.py  what is needed of a byte stream to one client
 doors/         listeners and the I/O side of each protocol
+history.py     what was said last
+rate.py        how much one member may say
 pressure.py    readers wait while a member cannot keep up
 turn.py        what one turn of the event loop wakes
 outbox.py      one member's queue and its sender task
 room.py        members, one order, broadcast
 console.py     what the operator sees
 pending.py     connections that have not authenticated
+addresses.py   what the clients of one address do together
+admission.py   who may come in
 session.py     one connection's life
 server.py      listeners, admission, shutdown
 stages/        the first three stages of the exercise, from the same parts

@@ -21,6 +21,7 @@ import trio
 from sopchat import limits
 from sopchat.departure import Departure
 from sopchat.doors import Offer
+from sopchat.rate import Rate
 from sopchat.room import Member, Room
 from sopchat.wire.display import as_lines, coloured, printable
 from sopchat.wire.frame import FRAME_SIZE
@@ -99,9 +100,21 @@ class Console:
                 self._format()
             self._news.set()
 
+    def slowed(self, member: Member, rate: Rate) -> None:
+        """A member says more than its rate, and is read more slowly now."""
+        self.show(f"{self._name(member.name)} is slowed down: {rate} are let through")
+
     def left(self, room: Room, member: Member, departure: Departure) -> None:
         """A member left."""
         self.show(f"{self._name(member.name)} left ({len(room)}/{room.limit}): {departure}")
+
+    def stopping(self) -> None:
+        """The server takes no new clients and sends what is queued."""
+        self.show("stopping")
+
+    def reloaded(self, what: str) -> None:
+        """The server goes on with other settings."""
+        self.show(f"reloaded: {what}")
 
     def closing(self) -> None:
         """The server has closed everything and ends."""

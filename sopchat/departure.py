@@ -20,6 +20,8 @@ class Reason(enum.Enum):
     CROWDED_OUT = "had not authenticated and made room for a newer connection"
     WRONG_KEY = "wrong key"
     BAD_OFFER = "what it offers cannot be a name and a key"
+    ADDRESS_FULL = "too many connections from its address"
+    REFUSED = "too many wrong keys from its address"
     ROOM_FULL = "the room is full"
     STOPPING = "the server is stopping"
     FAULT = "internal error"

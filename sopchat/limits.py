@@ -1,5 +1,7 @@
 """Every limit of the server, each with its reason."""
 
+import sys
+
 import attrs
 
 # One read takes this many bytes at first: 128 whole frames, one system call for all of them.
@@ -44,6 +46,32 @@ ACCEPT_BACKOFF = 0.1
 # of connections that never ends does not stop the room.
 ACCEPTS = 16
 
+# A stop waits this long for what is queued to reach its members (seconds): they have it within
+# milliseconds, unless they are stuck; and how often it looks whether they have.
+DRAIN_TIMEOUT = 1.0
+DRAIN_LOOK = 0.005
+
+# From so many wrong keys on, each is answered later than the one before, beginning with this delay
+# and doubling it up to the second (seconds). A person who mistypes notices nothing; the connection
+# that waits takes one of the places for those who have not authenticated.
+WRONG_KEYS_FREE = 10
+WRONG_KEY_DELAY = 0.25
+WRONG_KEY_MOST_DELAY = 4.0
+
+# How long an address is refused that has offered too many wrong keys, and how long without one it
+# is remembered (seconds): guessing slows down to one key in some seconds.
+REFUSAL = 60.0
+
+# Addresses whose wrong keys are remembered; the one whose last was longest ago is forgotten first.
+MOST_ADDRESSES = 10_000
+
+# Frames that a member may say at once though it keeps to its rate: this many seconds' worth.
+BURST = 4.0
+
+# Descriptors that are none of clients' connections: listeners, standard streams, the event loop's,
+# the room log's.
+OTHER_DESCRIPTORS = 64
+
 # Connections the kernel completes while the server is busy. It takes the smaller of this and
 # its own limit (net.core.somaxconn on Linux).
 BACKLOG = 4096
@@ -67,6 +95,19 @@ class Limits:
     # silent only push out one another, unless they come faster than it can send its frame.
     max_pending: int = 64
 
+    # Connections of one address at once, members included; 0 for any number. Not limited at first:
+    # a class behind one address is a room like any other.
+    max_per_address: int = 0
+
+    # Wrong keys of one address before it is refused for a while; 0 for any number. Guessing is
+    # over soon, and a person who mistypes does not get there.
+    max_wrong_keys: int = 20
+
+    # Frames a member may say in a second for long, and at once; 0 for any number. Who says more is
+    # told, if its protocol can, and read more slowly: nothing is lost.
+    rate: float = 0
+    burst: int = 0
+
     # Seconds a connection has for its authentication frame: enough for the slowest line,
     # even for a person who types the frame by hand.
     auth_timeout: float = 10.0
@@ -79,7 +120,23 @@ class Limits:
     # a member that stands still is cut before anybody pauses in an ordinary room.
     outbox_mark: int = 4 * 1024 * 1024
 
+    # Bytes that may wait for all members together, each piece counted for every member it waits
+    # for; 0 for any number. It makes the mark of each smaller in a room of more than 256.
+    max_in_flight: int = 1024 * 1024 * 1024
+
+    @property
+    def mark(self) -> int:
+        """Bytes over which what waits for one member makes everybody's reading pause."""
+        if not self.max_in_flight:
+            return self.outbox_mark
+        share = max(self.max_in_flight // self.max_clients, READ_SIZE)
+        return min(self.outbox_mark, share)
+
     @property
     def over_mark_timeout(self) -> float:
         """Seconds a member may stay over the mark, taking a trickle, while the others pause."""
         return 6 * self.stall_timeout
+
+
+# The sister exercises know no such rules: whoever connects is a member.
+UNLIMITED = Limits(max_clients=sys.maxsize, max_pending=sys.maxsize, max_in_flight=0)

@@ -36,7 +36,7 @@ class Outbox:
     """The queue of chunks for one member, in a memory channel.
 
     The channel itself is unbounded: its chunks are shared with the other outboxes, so what
-    bounds the memory is the number of bytes that wait, and over `limits.outbox_mark` of them
+    bounds the memory is the number of bytes that wait, and over `limits.mark` of them
     the outbox raises the room's pressure instead of refusing.
     """
 
@@ -55,8 +55,10 @@ class Outbox:
     _error: OSError | None = attrs.field(default=None, init=False)
     _channel: _Channel | None = attrs.field(default=None, init=False)
     _send_now: Callable[[bytes], int] = attrs.field(init=False)
+    _mark: int = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._mark = self._limits.mark
         self._send_now = self._connection.send_now
 
     def put(self, chunk: bytes) -> None:
@@ -82,7 +84,7 @@ class Outbox:
         put, _ = self._channel or self._open()
         put.send_nowait(piece)
         self.waiting += len(piece)
-        if self._over_since is None and self.waiting > self._limits.outbox_mark:
+        if self._over_since is None and self.waiting > self._mark:
             self._over_since = trio.current_time()
             self._pressure.rise()
 
@@ -90,6 +92,11 @@ class Outbox:
         self._channel = trio.open_memory_channel[bytes | memoryview](math.inf)
         self.idle.cancel()
         return self._channel
+
+    @property
+    def unsent(self) -> bool:
+        """Whether something waits here, or on the way to the client's system."""
+        return bool(self.waiting or self._connection.unacknowledged())
 
     async def run(self) -> Departure:
         """The sender task: write what waits until the connection fails or is too slow."""
@@ -108,7 +115,7 @@ class Outbox:
         while batch:
             sent = await self._send(batch[:_MOST_PIECES])
             self.waiting -= sent
-            if self._over_since is not None and self.waiting <= self._limits.outbox_mark // 2:
+            if self._over_since is not None and self.waiting <= self._mark // 2:
                 self._over_since = None
                 self._pressure.fall()
             whole = 0

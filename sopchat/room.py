@@ -8,10 +8,12 @@ import attrs
 
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Door
+from sopchat.history import History
 from sopchat.limits import HOLD_SIZE, MOST_READ_SIZE, READ_SIZE, RELAY_SIZE, SHOWN_READ_SIZE
 from sopchat.outbox import Outbox
 from sopchat.pressure import Pressure
 from sopchat.turn import Turn
+from sopchat.wire.frame import FRAME_SIZE
 
 
 @attrs.define(eq=False)
@@ -52,6 +54,10 @@ class Room:
     watchers: Sequence[Watcher] = ()
     # Whether a watcher formats what is said.
     shown: bool = False
+    # What was said last, which a newcomer gets first.
+    history: History = attrs.field(factory=lambda: History(0))
+    # How many frames have been accepted so far: the number of the last one.
+    sequence: int = 0
     pressure: Pressure = attrs.field(factory=Pressure, init=False)
     turn: Turn = attrs.field(factory=Turn, init=False)
     # What was held back in this turn of the loop, in order, as each door gets it; and its bytes.
@@ -82,8 +88,14 @@ class Room:
         return max(min(2 * size, fair, most), READ_SIZE)
 
     def join(self, member: Member) -> None:
-        """Give `member` a place. The caller has seen that the room is not full."""
+        """Give `member` a place. The caller has seen that the room is not full.
+
+        It gets the history first, and all that is said from now on: nothing is missed in between,
+        and nothing comes twice.
+        """
         self._flush()
+        if said := self.history.rendered(member.door):
+            member.outbox.put(said)
         self._members.setdefault(member.door, {})[member] = None
         for watcher in self.watchers:
             watcher.joined(self, member)
@@ -115,6 +127,8 @@ class Room:
             self._held_size += len(chunk.frames)
             if not self.turn.woken or self._held_size > HOLD_SIZE:
                 self._flush()
+        self.sequence += len(chunk.frames) // FRAME_SIZE
+        self.history.add(chunk.frames)
         for watcher in self.watchers:
             watcher.relayed(sender, chunk.frames)
 

@@ -5,7 +5,6 @@ offer ──> join ──┬─ reads its frames into the room ─┬──> dep
 """
 
 import contextlib
-import hmac
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,29 +12,19 @@ from functools import partial
 import attrs
 import trio
 
+from sopchat.admission import Admission
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import BadOffer, Chunk, Door, Doorway, Offer
-from sopchat.limits import READ_SIZE, Limits
+from sopchat.limits import BURST, READ_SIZE
 from sopchat.outbox import Outbox
-from sopchat.pending import Pending
+from sopchat.rate import Rate
 from sopchat.room import Member, Room
-from sopchat.wire.frame import TEXT_SIZE, padded
+from sopchat.wire.frame import FRAME_SIZE
 
 # Reads of what a member had sent before it was disconnected: 8 MiB, more than a system keeps.
 _LAST_READS = 128
-
-
-def key_fits(offered: bytes, key: bytes) -> bool:
-    """Whether both are the same bytes, compared in a time that says nothing of the key.
-
-    Both are field values of at most 448 bytes, without NUL: padding them hides the length
-    and makes no two of them equal. docs/frame-protocol.md, A7 to A9.
-    """
-    return hmac.compare_digest(
-        padded(offered, TEXT_SIZE, "the key"), padded(key, TEXT_SIZE, "the key")
-    )
 
 
 @attrs.define(eq=False)
@@ -45,12 +34,15 @@ class Session:
     _connection: Connection
     _door: Door
     _room: Room
-    _pending: Pending
+    _admission: Admission
     _console: Console
-    _limits: Limits
-    _key: bytes
     _doorway: Doorway = attrs.field(init=False)
     _member: Member | None = attrs.field(default=None, init=False)
+    # How much the member may say, where that is limited; when it may say more (Trio's clock), and
+    # whether it has been told.
+    _rate: Rate | None = attrs.field(default=None, init=False)
+    _silent_until: float = attrs.field(default=-math.inf, init=False)
+    _told: bool = attrs.field(default=False, init=False)
     # As long as there is no sender task beside the session's own. Cancelled at the deadline for
     # authenticating, by a newer connection, or when the first frame has to wait.
     _alone: trio.CancelScope = attrs.field(init=False)
@@ -58,7 +50,7 @@ class Session:
     def __attrs_post_init__(self) -> None:
         self._doorway = self._door.enter()
         # Here, where the order is that in which the connections came: Trio starts tasks in any.
-        self._alone = self._pending.enter(self._limits.auth_timeout)
+        self._alone = self._admission.enter(self._connection.address)
 
     async def run(self) -> Departure:
         """Live through the connection, close it, and say how it ended.
@@ -82,6 +74,7 @@ class Session:
                     self._room.leave(self._member, departure)
                 self._say_farewell(departure)
             finally:
+                self._admission.addresses.leave(self._connection.address)
                 # Who takes nothing would leave megabytes behind in the system, for ever.
                 self._connection.close(reset=departure.reason is Reason.TOO_SLOW)
         return departure
@@ -95,36 +88,42 @@ class Session:
             return await self._read(self._join(offer))
         if self._member is not None:
             return await self._read_and_send(self._member)
+        if self._admission.pending.closed:
+            return Departure(Reason.STOPPING)
         in_time = trio.current_time() < self._alone.deadline
         return Departure(Reason.CROWDED_OUT if in_time else Reason.AUTH_DEADLINE)
 
     async def _authenticate(self) -> Offer | Departure:
         """Wait for an offer; the departure of who gets no place."""
+        peer, address = self._connection.peer, self._connection.address
         try:
             await self._connection.ready()
             offer = await self._doorway.receive_offer(self._connection)
+            if offer is None:
+                return Departure(Reason.CLOSED)
+            fits = self._admission.fits(offer)
+            self._console.offered(peer, offer, fits)
+            if not fits:
+                return await self._admission.refuse_key(address)
         except OSError as error:
             return Departure.from_error(error)
         except BadOffer as error:
             return Departure(Reason.BAD_OFFER, str(error))
         finally:
-            self._pending.leave(self._alone)
-        if offer is None:
-            return Departure(Reason.CLOSED)
-        fits = key_fits(offer.key, self._key)
-        self._console.offered(self._connection.peer, offer, fits)
-        if not fits:
-            return Departure(Reason.WRONG_KEY)
-        if self._room.full:
-            return Departure(Reason.ROOM_FULL)
-        return offer
+            self._admission.pending.leave(self._alone)
+        self._admission.addresses.right_key(address)
+        return Departure(Reason.ROOM_FULL) if self._room.full else offer
 
     def _join(self, offer: Offer) -> Member:
         """Welcome the client and give it its place, with nothing in between."""
-        outbox = Outbox(self._connection, self._room.pressure, self._limits, self._alone)
+        limits = self._admission.limits
+        outbox = Outbox(self._connection, self._room.pressure, limits, self._alone)
         outbox.put(offer.welcome)
         self._member = member = Member(offer.name, self._connection.peer, self._door, outbox)
         self._room.join(member)
+        if limits.rate:
+            burst = limits.burst or max(1, round(limits.rate * BURST))
+            self._rate = Rate(limits.rate, burst, trio.current_time())
         self._relay(member, self._doorway.feed(b""))
         return member
 
@@ -170,6 +169,8 @@ class Session:
         connection, doorway, room = self._connection, self._doorway, self._room
         pressure, turn = room.pressure, room.turn
         holds_back, size = doorway.patience < math.inf, READ_SIZE
+        if self._rate is not None:
+            size = min(size, self._rate.burst * FRAME_SIZE)
         task = turn.add_reader()
         try:
             while True:
@@ -183,6 +184,10 @@ class Session:
                     room.settle()
                     await pressure.relief()
                     turn.ran(task)
+                if self._silent_until > trio.current_time():
+                    await self._slow_down(member)
+                    turn.ran(task)
+                    continue
                 most = doorway.most(size)
                 try:
                     data = connection.receive_now(most)
@@ -190,7 +195,9 @@ class Session:
                     continue
                 if not data:
                     return Departure(Reason.CLOSED)
-                if len(data) == most:
+                if self._rate is not None:
+                    pass  # reads are as large as what may be said at once
+                elif len(data) == most:
                     size = room.larger(size)
                 elif size > READ_SIZE > len(data):
                     size = READ_SIZE
@@ -208,12 +215,27 @@ class Session:
             return
         self._relay(member, self._doorway.flush())
 
+    async def _slow_down(self, member: Member) -> None:
+        """Wait until the member may say more; tell it so the first time until it has rested."""
+        assert self._rate is not None
+        if not self._told:
+            self._told = True
+            self._console.slowed(member, self._rate)
+            if notice := self._door.notice(f"You are slowed down: {self._rate} are let through."):
+                member.outbox.put(notice)
+        self._room.settle()
+        await trio.sleep_until(self._silent_until)
+
     def _relay(self, member: Member, chunk: Chunk | None) -> None:
         if chunk is None:
             return
         member.name = self._doorway.name
         if chunk.frames:
             self._room.broadcast(member, chunk)
+            if self._rate is not None:
+                now = trio.current_time()
+                self._told = self._told and not self._rate.rested(now)
+                self._silent_until = now + self._rate.said(len(chunk.frames) // FRAME_SIZE, now)
         if chunk.reply:
             member.outbox.put(chunk.reply)
 

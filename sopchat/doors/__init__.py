@@ -88,5 +88,8 @@ class Door(Protocol):
     def render(self, frames: bytes) -> bytes:
         """A chunk of whole frames as the members of this door get it."""
 
+    def notice(self, text: str) -> bytes:
+        """A sentence of the server's own to one client; nothing where the protocol has no words."""
+
     def farewell(self, departure: Departure) -> bytes:
         """What a client is told before the server closes its connection."""

@@ -24,8 +24,12 @@ class FrameDoor:
         """The frames themselves."""
         return frames
 
-    def farewell(self, departure: Departure) -> bytes:
+    def notice(self, text: str) -> bytes:
         """The frame protocol has no words for it."""
+        return b""
+
+    def farewell(self, departure: Departure) -> bytes:
+        """Nor for this."""
         return b""
 
 

@@ -32,9 +32,13 @@ class LineDoor:
         """A line `name: text` for each frame, safe on any terminal."""
         return as_lines(frames, lambda name: f"{printable(name)}: ", "\r\n").encode()
 
+    def notice(self, text: str) -> bytes:
+        """A line, where the room has a key; a course's server says nothing of its own."""
+        return f"{text}\r\n".encode() if self.keyed else b""
+
     def farewell(self, departure: Departure) -> bytes:
-        """The reason, in a line, where the room has a key; a course's server just closes."""
-        return f"You are disconnected: {departure}.\r\n".encode() if self.keyed else b""
+        """The reason, in a line."""
+        return self.notice(f"You are disconnected: {departure}.")
 
 
 @attrs.define(eq=False)

@@ -7,17 +7,16 @@ and what a client does by way of the connection that its session uses.
 
 import math
 import socket
-import sys
 from collections.abc import Callable, Sequence
 
 import attrs
 import trio
 
+from sopchat.admission import Admission
 from sopchat.console import Console
 from sopchat.doors.line import LineDoor
 from sopchat.doors.tcp import SocketConnection, accept
-from sopchat.limits import Limits
-from sopchat.pending import Pending
+from sopchat.limits import UNLIMITED
 from sopchat.room import Room
 from sopchat.session import Session
 
@@ -26,7 +25,8 @@ Show = Callable[[str], None]
 
 async def serve(listener: socket.socket, show: Show) -> None:
     """Relay lines between the clients of `listener` until cancelled; `show` takes the trace."""
-    room, pending, limits = Room(sys.maxsize), Pending(sys.maxsize), Limits()
+    room = Room(UNLIMITED.max_clients)
+    admission = Admission(b"", UNLIMITED)
     door, console = LineDoor(keyed=False), Console(None)
     trace = Trace(listener.fileno(), show)
     trio.lowlevel.add_instrument(trace)
@@ -35,7 +35,7 @@ async def serve(listener: socket.socket, show: Show) -> None:
 
             def welcome(accepted: SocketConnection) -> None:
                 connection = trace.accepted(accepted)
-                session = Session(connection, door, room, pending, console, limits, b"")
+                session = Session(connection, door, room, admission, console)
                 nursery.start_soon(session.run)
 
             await accept(listener, welcome, console.exhausted)

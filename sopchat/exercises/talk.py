@@ -4,7 +4,6 @@ The relay is the room's own, with the talk door and without a key.
 """
 
 import socket
-import sys
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -12,7 +11,7 @@ import attrs
 from sopchat.console import Console
 from sopchat.departure import Departure
 from sopchat.doors.talk import TalkDoor
-from sopchat.limits import Limits
+from sopchat.limits import UNLIMITED
 from sopchat.room import Member, Room
 from sopchat.server import Server
 from sopchat.wire.display import printable
@@ -20,7 +19,7 @@ from sopchat.wire.display import printable
 
 async def serve(listeners: Sequence[socket.socket], log: Console) -> None:
     """Serve talk clients of the listeners until cancelled; `log` shows what happens."""
-    server = Server(b"", Console(None), Limits(max_clients=sys.maxsize, max_pending=sys.maxsize))
+    server = Server(b"", Console(None), UNLIMITED)
     server.room.watchers = [TalkLog(log)]
 
     def roster() -> Iterator[tuple[bytes, str]]:

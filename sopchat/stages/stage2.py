@@ -3,12 +3,12 @@
 import socket
 from collections.abc import Sequence
 
+from sopchat.admission import key_fits
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure
 from sopchat.doors.frame import FrameDoorway
 from sopchat.doors.tcp import accept_first
-from sopchat.session import key_fits
 
 FRAMES = 5
 

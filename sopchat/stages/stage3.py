@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
+from sopchat.admission import key_fits
 from sopchat.connection import Connection, receive
 from sopchat.console import Console
 from sopchat.doors.frame import FrameDoor, FrameDoorway
@@ -13,7 +14,6 @@ from sopchat.doors.tcp import accept
 from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
-from sopchat.session import key_fits
 
 
 async def serve(

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
+from sopchat.admission import Admission, key_fits
 from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
@@ -14,14 +15,13 @@ from sopchat.doors import Chunk, Offer
 from sopchat.doors.frame import FrameDoor, FrameDoorway
 from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
-from sopchat.pending import Pending
 from sopchat.room import Member, Room
-from sopchat.session import Session, key_fits
+from sopchat.session import Session
 from tests.support.connection import PlayedConnection
 from tests.support.frames import frame
 
 DOOR = FrameDoor()
-LIMITS = Limits(outbox_mark=10_000)
+LIMITS = Limits(outbox_mark=10_000, max_pending=2)
 
 
 @attrs.define(eq=False)
@@ -29,20 +29,16 @@ class House:
     """A room and what stands around it, with a listener already in it."""
 
     room: Room
-    pending: Pending
+    admission: Admission
     listener: PlayedConnection
 
-    def session(
-        self, connection: Connection, door: FrameDoor | None = None, key: bytes = b"key"
-    ) -> Session:
+    def session(self, connection: Connection, door: FrameDoor | None = None) -> Session:
         return Session(
             connection,
             door or DOOR,
             self.room,
-            self.pending,
+            self.admission,
             Console(None),
-            LIMITS,
-            key,
         )
 
     def start(self, nursery: trio.Nursery, connection: Connection) -> list[Departure]:
@@ -60,7 +56,7 @@ class House:
 def house() -> House:
     room, connection = Room(2), PlayedConnection()
     room.join(Member(b"listener", "peer", DOOR, Outbox(connection, room.pressure, LIMITS)))
-    return House(room, Pending(2), connection)
+    return House(room, Admission(b"key", LIMITS), connection)
 
 
 @pytest.mark.sentence("A7", "A8")
@@ -148,7 +144,7 @@ async def test_every_end_has_its_reason_and_closes_the_connection(
     assert await house.session(connection).run() == departure
     assert connection.closed
     assert len(house.room) == 1
-    assert len(house.pending) == 0
+    assert len(house.admission.pending) == 0
 
 
 @pytest.mark.sentence("E2")
