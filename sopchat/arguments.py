@@ -112,6 +112,15 @@ def port_number(text: str) -> int:
     return int(digits)
 
 
+def byte_size(text: str) -> int:
+    """A number of bytes, `64M` or `1G` for powers of 1024. Raises ArgumentTypeError."""
+    factor = 1024 ** ("KMGT".find(text[-1:].upper() or " ") + 1)
+    digits = text[:-1] if factor > 1 else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size: a number of bytes or 64M is")
+    return int(digits) * int(factor)
+
+
 def at_least(least: Value, kind: Callable[[str], Value]) -> Callable[[str], Value]:
     """An argument type: a number of that kind, not below `least`, and finite."""
 

@@ -108,14 +108,6 @@ class Console:
         """A member left."""
         self.show(f"{self._name(member.name)} left ({len(room)}/{room.limit}): {departure}")
 
-    def stopping(self) -> None:
-        """The server takes no new clients and sends what is queued."""
-        self.show("stopping")
-
-    def reloaded(self, what: str) -> None:
-        """The server goes on with other settings."""
-        self.show(f"reloaded: {what}")
-
     def closing(self) -> None:
         """The server has closed everything and ends."""
         self.show("closing")

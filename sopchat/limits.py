@@ -68,6 +68,10 @@ MOST_ADDRESSES = 10_000
 # Frames that a member may say at once though it keeps to its rate: this many seconds' worth.
 BURST = 4.0
 
+# Frames of history at most: 2 MiB, half of what may wait for one member. More would make all wait
+# for a newcomer on a thin line.
+MOST_HISTORY = 4096
+
 # Descriptors that are none of clients' connections: listeners, standard streams, the event loop's,
 # the room log's.
 OTHER_DESCRIPTORS = 64

@@ -1,7 +1,9 @@
 """The commands: arguments and exit status, nothing else.
 
-sop_chat.py     sop-chat PORT KEY
-chat_server.py  chat-server PORT
-talk_server.py  talk-server [-v] [-p PORT]
-running.py      what they share: running until a signal, the console
+running.py        running until a signal, the console on standard output
+descriptors.py    how many clients the process has room for
+limit_options.py  the limits, as options and in a file
+sop_chat.py       sop-chat PORT KEY
+chat_server.py    chat-server PORT
+talk_server.py    talk-server [-v] [-p PORT]
 """

@@ -17,16 +17,20 @@ def run_until_signal(
     console: Console,
     program: Callable[[*Arguments], Awaitable[None]],
     *arguments: *Arguments,
+    stop: Callable[[], None] | None = None,
+    reload: Callable[[], None] | None = None,
 ) -> int:
     """Run the program until it ends, or SIGINT or SIGTERM cancels it; give the exit status, 0.
 
-    The console runs meanwhile, and outlives the program to show how it ended.
+    With `stop`, the first of these signals calls that, and only the second one cancels. With
+    `reload`, that is what SIGHUP calls. The console runs meanwhile, and outlives the program to
+    show how it ended.
     """
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
-            await nursery.start(_cancel_on_signal, scope)
+            await nursery.start(_heed_signals, scope, stop, reload)
             async with console.running():
                 with scope:
                     await program(*arguments)
@@ -41,13 +45,35 @@ def run_until_signal(
     return 0
 
 
-async def _cancel_on_signal(
-    scope: trio.CancelScope, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+async def _heed_signals(
+    scope: trio.CancelScope,
+    stop: Callable[[], None] | None,
+    reload: Callable[[], None] | None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if reload is not None:
+        numbers.append(signal.SIGHUP)
+    had_terminal = _has_terminal()
+    with trio.open_signal_receiver(*numbers) as signals:
         task_status.started()
-        async for _ in signals:
-            scope.cancel()
+        async for number in signals:
+            if number == signal.SIGHUP and reload and _has_terminal() == had_terminal:
+                reload()
+            elif stop is not None:
+                stop()
+                stop = None
+            else:
+                scope.cancel()
+
+
+def _has_terminal() -> bool:
+    """Whether the process has a controlling terminal: none is left where one was closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def console_on_stdout(

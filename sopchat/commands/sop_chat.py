@@ -6,7 +6,11 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
+import attrs
+
 from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
+from sopchat.commands import descriptors
+from sopchat.commands.limit_options import add_limits, read_limits
 from sopchat.commands.running import console_on_stdout, run_until_signal
 from sopchat.console import Console
 from sopchat.doors import Door
@@ -14,7 +18,7 @@ from sopchat.doors.frame import FrameDoor
 from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
 from sopchat.doors.tcp import open_listeners
-from sopchat.limits import Limits
+from sopchat.limits import MOST_HISTORY, Limits
 from sopchat.server import Server
 from sopchat.stages import stage1, stage2, stage3
 
@@ -29,7 +33,8 @@ example:
 
 A key that begins with - stands behind --.
 
-Ctrl-C ends the room with status 0. Wrong use, an unreadable key file and a port
+Ctrl-C or SIGTERM ends the room with status 0, once what is queued has been sent; twice, at
+once. SIGHUP reads the key file and the limits again. Wrong use, an unreadable key file and a port
 that is taken or forbidden end with status 1. Colours are used on a terminal only,
 and not where NO_COLOR is set."""
 
@@ -39,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse(arguments)
     try:
-        key = read_key(options.key, options.key_file)
+        settings = _read_settings(options)
     except UsageError as error:
         parser.error(str(error))
-    if options.stage < 4 and (options.line or options.talk):
-        parser.error("--line and --talk are doors of the whole room, not of a stage")
+    if options.stage < 4 and (options.line or options.talk or options.history):
+        parser.error("--line, --talk and --history belong to the whole room, not to a stage")
     listeners: dict[int, list[socket.socket]] = {}
     for port in filter(None, (options.port, options.line, options.talk)):
         try:
@@ -52,19 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             where = f"port {port}" + (f" of {options.host}" if options.host else "")
             print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
             return 1
-    limits = Limits(
-        max_clients=options.max_clients,
-        max_pending=options.max_pending,
-        auth_timeout=options.auth_timeout,
-    )
     console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
-    program = _program(options, listeners, key, console, limits)
-    return run_until_signal(console, program)
+    if options.stage < 4:
+        return run_until_signal(
+            console, _stage(options, listeners[options.port], settings, console)
+        )
+    return _run_room(options, listeners, settings, console)
 
 
 def _parser() -> Parser:
     parser = Parser("sop-chat", "port key", _DESCRIPTION, _EPILOG)
-    default = Limits()
     parser.add_argument("port", type=port_number, help="the TCP port, 1 to 65535")
     parser.add_key()
     parser.add_argument(
@@ -77,26 +79,11 @@ def _parser() -> Parser:
         "--talk", type=port_number, metavar="PORT", help="let in clients of the talk protocol there"
     )
     parser.add_argument(
-        "--max-clients",
-        type=at_least(1, int),
-        default=default.max_clients,
+        "--history",
+        type=_history,
+        default=0,
         metavar="N",
-        help="members at most (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-pending",
-        type=at_least(1, int),
-        default=default.max_pending,
-        metavar="N",
-        help="connections without authentication at most; one more pushes out the oldest"
-        " (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--auth-timeout",
-        type=at_least(0.001, float),
-        default=default.auth_timeout,
-        metavar="SECONDS",
-        help="time to authenticate (default: %(default)g)",
+        help="who joins gets the last N messages first (default: none)",
     )
     parser.add_argument("--quiet", action="store_true", help="show no messages")
     parser.add_argument("--hide-keys", action="store_true", help="show no keys")
@@ -107,28 +94,74 @@ def _parser() -> Parser:
         default=4,
         help="be the server of this stage of the exercise (default: %(default)s, the whole)",
     )
+    add_limits(parser)
     return parser
 
 
-def _program(
+def _history(text: str) -> int:
+    """How many frames a newcomer gets. Raises ArgumentTypeError."""
+    number = at_least(0, int)(text)
+    if number > MOST_HISTORY:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is more than a newcomer can get: {MOST_HISTORY}"
+        )
+    return number
+
+
+@attrs.frozen
+class _Settings:
+    """What is read anew on SIGHUP."""
+
+    key: bytes
+    limits: Limits
+
+
+def _read_settings(options: argparse.Namespace) -> _Settings:
+    """What the options and the files they name ask for. Raises UsageError."""
+    return _Settings(read_key(options.key, options.key_file), read_limits(options))
+
+
+def _stage(
+    options: argparse.Namespace,
+    listeners: Sequence[socket.socket],
+    settings: _Settings,
+    console: Console,
+) -> Callable[[], Awaitable[None]]:
+    """The server of one of the first three stages."""
+    if options.stage == 1:
+        return partial(stage1.serve, listeners, console)
+    if options.stage == 2:
+        return partial(stage2.serve, listeners, settings.key, console)
+    return partial(stage3.serve, listeners, settings.key, console, settings.limits)
+
+
+def _run_room(
     options: argparse.Namespace,
     listeners: Mapping[int, Sequence[socket.socket]],
-    key: bytes,
+    settings: _Settings,
     console: Console,
-    limits: Limits,
-) -> Callable[[], Awaitable[None]]:
-    """What the options ask for, by the listeners of each port."""
-    main_listeners = listeners[options.port]
-    if options.stage == 1:
-        return partial(stage1.serve, main_listeners, console)
-    if options.stage == 2:
-        return partial(stage2.serve, main_listeners, key, console)
-    if options.stage == 3:
-        return partial(stage3.serve, main_listeners, key, console, limits)
-    server = Server(key, console, limits)
-    doors: dict[Door, Sequence[socket.socket]] = {FrameDoor(): main_listeners}
+) -> int:
+    """The whole room, by the listeners of each port; the exit status."""
+    server = Server(settings.key, console, settings.limits, history=options.history)
+    doors: dict[Door, Sequence[socket.socket]] = {FrameDoor(): listeners[options.port]}
     if options.line:
         doors[LineDoor()] = listeners[options.line]
     if options.talk:
         doors[TalkDoor(server.roster)] = listeners[options.talk]
-    return partial(server.serve, doors)
+
+    def make_room(limits: Limits) -> None:
+        if trouble := descriptors.make_room(limits):
+            console.show(trouble)
+
+    def reload() -> None:
+        try:
+            changed = _read_settings(options)
+        except UsageError as error:
+            console.show(f"not reloaded, and all goes on as it was: {error}")
+            return
+        server.change(changed.key, changed.limits, None)
+        make_room(changed.limits)
+        console.show("reloaded: the key and the limits")
+
+    make_room(settings.limits)
+    return run_until_signal(console, partial(server.serve, doors), stop=server.stop, reload=reload)
