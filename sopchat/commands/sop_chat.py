@@ -102,9 +102,7 @@ def _history(text: str) -> int:
     """How many frames a newcomer gets. Raises ArgumentTypeError."""
     number = at_least(0, int)(text)
     if number > MOST_HISTORY:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is more than a newcomer can get: {MOST_HISTORY}"
-        )
+        raise argparse.ArgumentTypeError(f"'{text}' is too much: {MOST_HISTORY} at most")
     return number
 
 

@@ -52,3 +52,24 @@ async def test_who_finishes_makes_room_without_pushing_anybody_out() -> None:
         with pending.enter(1000) as scope:
             pending.leave(scope)
         assert not scope.cancelled_caught
+
+
+async def test_a_crowd_from_one_address_pushes_out_only_itself() -> None:
+    pending = Pending(limit=3)
+    honest = pending.enter(1000, "192.0.2.1")
+    crowd = [pending.enter(1000, "192.0.2.66") for _ in range(10)]
+    assert not honest.cancel_called
+    assert [scope.cancel_called for scope in crowd] == [True] * 8 + [False] * 2
+    late = pending.enter(1000, "192.0.2.2")
+    assert not honest.cancel_called
+    assert not late.cancel_called
+    assert crowd[8].cancel_called
+
+
+async def test_when_the_server_stops_nobody_authenticates_any_more() -> None:
+    pending = Pending(limit=3)
+    scopes = [pending.enter(1000) for _ in range(3)]
+    pending.close()
+    assert pending.closed
+    assert len(pending) == 0
+    assert all(scope.cancel_called for scope in scopes)

@@ -180,7 +180,7 @@ class TerminalProgram:
             stderr=inner,
             env={**os.environ, "TERM": "xterm-256color", **(env or {})},
             start_new_session=True,
-            preexec_fn=_take_terminal,
+            preexec_fn=take_terminal,
         )
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._collect, daemon=True)
@@ -254,7 +254,7 @@ class TerminalProgram:
         os.close(self._terminal)
 
 
-def _take_terminal() -> None:
+def take_terminal() -> None:
     """In the child: standard input becomes the session's controlling terminal."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
