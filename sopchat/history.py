@@ -33,10 +33,11 @@ class History:
         while self._size - len(self._chunks[0]) >= self._most:
             self._size -= len(self._chunks.popleft())
 
-    def rendered(self, door: Door) -> bytes:
-        """The last frames as the members of a door get them."""
+    def rendered(self, door: Door, last: int) -> bytes:
+        """The last frames, up to the one with the number `last`, as the door's members get them."""
         if not self._chunks:
             return b""
         if door not in self._rendered:
-            self._rendered[door] = door.render(b"".join(self._chunks)[-self._most :])
+            frames = b"".join(self._chunks)[-self._most :]
+            self._rendered[door] = door.render(frames, last + 1 - len(frames) // FRAME_SIZE)
         return self._rendered[door]

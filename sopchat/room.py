@@ -94,7 +94,7 @@ class Room:
         and nothing comes twice.
         """
         self._flush()
-        if said := self.history.rendered(member.door):
+        if said := self.history.rendered(member.door, self.sequence):
             member.outbox.put(said)
         self._members.setdefault(member.door, {})[member] = None
         for watcher in self.watchers:
@@ -113,7 +113,8 @@ class Room:
         holds_back = bool(self.turn.woken or self._held)
         rendered = {}
         for door, members in self._members.items():
-            data = chunk.raw if door is sender.door else door.render(chunk.frames)
+            own = door is sender.door and door.verbatim
+            data = chunk.raw if own else door.render(chunk.frames, self.sequence + 1)
             if holds_back:
                 rendered[door] = data
                 continue

@@ -119,7 +119,9 @@ class Session:
         limits = self._admission.limits
         outbox = Outbox(self._connection, self._room.pressure, limits, self._alone)
         outbox.put(offer.welcome)
-        self._member = member = Member(offer.name, self._connection.peer, self._door, outbox)
+        self._member = member = Member(
+            offer.name, self._connection.peer, offer.door or self._door, outbox
+        )
         self._room.join(member)
         if limits.rate:
             burst = limits.burst or max(1, round(limits.rate * BURST))

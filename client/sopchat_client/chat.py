@@ -131,7 +131,7 @@ async def connect(
     port: int,
     name: str | bytes,
     key: str | bytes | None,
-    protocol: Literal["frame", "line", "talk"] = "frame",
+    protocol: Literal["frame", "numbered", "line", "talk"] = "frame",
 ) -> AsyncIterator[Chat]:
     """Join the room at `host` and `port` as `name`; leave it at the block's end.
 

@@ -91,7 +91,7 @@ def _completion(shell: str) -> str:
 def _key(options: argparse.Namespace) -> bytes | None:
     """The key, or None for a line or talk server where none is given. Raises UsageError."""
     given = options.key is not None or options.key_file is not None or KEY_VARIABLE in os.environ
-    if options.protocol != "frame" and not given:
+    if options.protocol in ("line", "talk") and not given:
         return None
     return read_key(options.key, options.key_file)
 

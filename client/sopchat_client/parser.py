@@ -66,8 +66,8 @@ class ClientParser(Parser):
             "--protocol",
             choices=profiles.PROTOCOLS,
             default="frame",
-            help="what the port speaks; line and talk servers may have no key"
-            " (default: %(default)s)",
+            help="what the port speaks: numbered is frame with the number of every message;"
+            " line and talk servers may have no key (default: %(default)s)",
         )
         self.add_argument(
             "--json", action="store_true", help="messages as JSON objects, in and out"

@@ -23,7 +23,7 @@ from sopchat.wire.frame import NAME_SIZE, checked
 # Checks what a key of a table says. Raises ValueError.
 Validator: TypeAlias = Callable[[object, "attrs.Attribute[Any]", object], None]
 
-PROTOCOLS = ("frame", "line", "talk")
+PROTOCOLS = ("frame", "numbered", "line", "talk")
 THEMES = ("light", "dark")
 
 

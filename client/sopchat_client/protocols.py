@@ -5,7 +5,8 @@ what arrives.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -13,8 +14,11 @@ import trio
 
 from sopchat.wire import talk
 from sopchat.wire.frame import (
+    ASK_NUMBERS,
     FRAME_SIZE,
+    GIVE_NUMBERS,
     NAME_SIZE,
+    NUMBER_SIZE,
     TEXT_SIZE,
     Frame,
     FrameBuffer,
@@ -35,6 +39,8 @@ class Message:
     text: str
     # As it came, for who wants the very bytes: a frame, a line, or what one read took.
     raw: bytes = attrs.field(repr=False)
+    # Its number among all that was said in the room, where the server tells it.
+    sequence: int | None = attrs.field(default=None, repr=False)
 
     @classmethod
     def from_bytes(cls, name: bytes, text: bytes, raw: bytes) -> "Message":
@@ -62,15 +68,18 @@ class ChatProtocol(Protocol):
 
 @attrs.define
 class FrameProtocol:
-    """docs/frame-protocol.md."""
+    """docs/frame-protocol.md; it asks for "Numbers" if it is to."""
 
+    _ask_numbers: bool = False
+    _numbered: bool = attrs.field(default=False, init=False)
     _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
 
     async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
         """Send the authentication frame and read its echo, and no byte more."""
-        offer = Frame(
-            checked(name, NAME_SIZE, "the name"), checked(key or b"", TEXT_SIZE, "the key")
-        ).encode()
+        field = checked(key or b"", TEXT_SIZE, "the key")
+        if self._ask_numbers and len(field) + len(ASK_NUMBERS) <= TEXT_SIZE:
+            field += ASK_NUMBERS
+        offer = Frame(checked(name, NAME_SIZE, "the name"), field).encode()
         echo = b""
         with contextlib.suppress(trio.BrokenResourceError):
             await stream.send_all(offer)
@@ -84,8 +93,15 @@ class FrameProtocol:
                 "the key is wrong or the room is full (the server closed the connection without"
                 " an answer, and this protocol does not tell which)"
             )
-        if echo != offer:
+        if self._ask_numbers and echo == offer.replace(ASK_NUMBERS, GIVE_NUMBERS, 1) != offer:
+            self.expect_numbers()
+        elif echo != offer:
             raise CannotConnect("what answers there is no frame chat server")
+
+    def expect_numbers(self) -> None:
+        """From now on every frame comes behind its number."""
+        self._numbered = True
+        self._buffer = FrameBuffer(NUMBER_SIZE + FRAME_SIZE)
 
     def encode(self, name: bytes, texts: Iterable[bytes]) -> bytes:
         """Frames; a text over 448 bytes takes several, cut between characters."""
@@ -98,11 +114,13 @@ class FrameProtocol:
     def feed(self, data: bytes) -> list[Message]:
         """A message for each frame."""
         chunk = self._buffer.feed(data)
+        number_size = NUMBER_SIZE if self._numbered else 0
         messages = []
-        for place in range(0, len(chunk), FRAME_SIZE):
-            raw = chunk[place : place + FRAME_SIZE]
+        for place in range(0, len(chunk), number_size + FRAME_SIZE):
+            raw = chunk[place + number_size : place + number_size + FRAME_SIZE]
             frame = Frame.decode(raw)
-            messages.append(Message(frame.name_str, frame.text_str, raw))
+            number = int.from_bytes(chunk[place : place + NUMBER_SIZE]) if self._numbered else None
+            messages.append(Message(frame.name_str, frame.text_str, raw, number))
         return messages
 
 
@@ -189,8 +207,9 @@ class TalkProtocol:
         return messages
 
 
-PROTOCOLS: dict[str, type[FrameProtocol] | type[LineProtocol] | type[TalkProtocol]] = {
+PROTOCOLS: dict[str, Callable[[], ChatProtocol]] = {
     "frame": FrameProtocol,
+    "numbered": partial(FrameProtocol, ask_numbers=True),
     "line": LineProtocol,
     "talk": TalkProtocol,
 }

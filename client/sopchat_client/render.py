@@ -27,5 +27,8 @@ def _bare(message: Message) -> str:
 
 
 def as_json(message: Message) -> str:
-    """One object in one line, in ASCII: `name` and `text`."""
-    return json.dumps({"name": message.name, "text": message.text}) + "\n"
+    """One object in one line, in ASCII: `name` and `text`, and `sequence` where it is known."""
+    said: dict[str, object] = {"name": message.name, "text": message.text}
+    if message.sequence is not None:
+        said["sequence"] = message.sequence
+    return json.dumps(said) + "\n"

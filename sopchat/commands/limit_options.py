@@ -104,7 +104,7 @@ def _read_file(path: Path) -> dict[str, Any]:
             said = tomllib.load(file)
     except OSError as error:
         raise UsageError(f"cannot read the limits in {path}: {system_words(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # the latter: thousands of brackets
         raise UsageError(f"cannot read the limits in {path}: {error}") from None
     return {name.replace("-", "_"): _value(path, name, value) for name, value in said.items()}
 

@@ -31,6 +31,8 @@ class Offer:
     key: bytes
     # What it gets first if it is let in.
     welcome: bytes
+    # The door it wants to hear by, if not the one it came to.
+    door: "Door | None" = None
 
 
 @attrs.define
@@ -85,8 +87,11 @@ class Door(Protocol):
     def enter(self) -> Doorway:
         """A doorway for one client."""
 
-    def render(self, frames: bytes) -> bytes:
-        """A chunk of whole frames as the members of this door get it."""
+    # Whether members get what others at the same door say just as it came.
+    verbatim: ClassVar[bool] = True
+
+    def render(self, frames: bytes, first: int) -> bytes:
+        """A chunk of whole frames, of which `first` is the number of the first, as it is heard."""
 
     def notice(self, text: str) -> bytes:
         """A sentence of the server's own to one client; nothing where the protocol has no words."""

@@ -8,19 +8,31 @@ import attrs
 from sopchat.connection import Connection, receive
 from sopchat.departure import Departure
 from sopchat.doors import Chunk, Offer
-from sopchat.wire.frame import FRAME_SIZE, Frame, FrameBuffer, field_value
+from sopchat.wire.frame import (
+    ASK_NUMBERS,
+    FRAME_SIZE,
+    GIVE_NUMBERS,
+    Frame,
+    FrameBuffer,
+    field_value,
+    numbered,
+)
 
 
 class FrameDoor:
     """The frame protocol."""
 
     title: ClassVar[str] = ""
+    verbatim: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._numbered = NumberedDoor()
 
     def enter(self) -> "FrameDoorway":
         """A doorway for one client."""
-        return FrameDoorway()
+        return FrameDoorway(self._numbered)
 
-    def render(self, frames: bytes) -> bytes:
+    def render(self, frames: bytes, first: int) -> bytes:
         """The frames themselves."""
         return frames
 
@@ -33,11 +45,26 @@ class FrameDoor:
         return b""
 
 
+class NumberedDoor(FrameDoor):
+    """The same for who has asked for numbers: it hears every frame behind its own."""
+
+    verbatim: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        """Nobody asks for more."""
+
+    def render(self, frames: bytes, first: int) -> bytes:
+        """The frames, numbered."""
+        return numbered(frames, first)
+
+
 @attrs.define(eq=False)
 class FrameDoorway:
     """The frame protocol's side of one connection."""
 
     patience: ClassVar[float] = math.inf
+    # The door of who asks for numbers, where they are given.
+    _numbered: NumberedDoor | None = None
     name: bytes = attrs.field(default=b"", init=False)
     _buffer: FrameBuffer = attrs.field(factory=FrameBuffer, init=False)
 
@@ -56,7 +83,11 @@ class FrameDoorway:
         if frame is None:
             return None
         self.name = field_value(frame.name)
-        return Offer(self.name, field_value(frame.text), frame.encode())
+        key = field_value(frame.text)
+        if self._numbered and frame.text.startswith(key + ASK_NUMBERS):
+            answer = frame.text.replace(ASK_NUMBERS, GIVE_NUMBERS, 1)
+            return Offer(self.name, key, frame.name + answer, self._numbered)
+        return Offer(self.name, key, frame.encode())
 
     async def receive_frame(self, connection: Connection) -> Frame | None:
         """Read one frame and no byte more; None if the stream ends before it is whole."""

@@ -20,6 +20,7 @@ HOLD = 0.2
 class LineDoor:
     """The line protocol; with `keyed`, a client is asked for its name and the key."""
 
+    verbatim: ClassVar[bool] = True
     title: ClassVar[str] = "lines, as telnet and nc send them"
 
     keyed: bool = True
@@ -28,7 +29,7 @@ class LineDoor:
         """A doorway for one client."""
         return LineDoorway(self.keyed)
 
-    def render(self, frames: bytes) -> bytes:
+    def render(self, frames: bytes, first: int) -> bytes:
         """A line `name: text` for each frame, safe on any terminal."""
         return as_lines(frames, lambda name: f"{printable(name)}: ", "\r\n").encode()
 

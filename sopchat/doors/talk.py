@@ -21,6 +21,7 @@ Roster = Callable[[], Iterable[tuple[bytes, str]]]
 class TalkDoor:
     """The talk protocol; with `keyed`, a client's first message must carry the key."""
 
+    verbatim: ClassVar[bool] = True
     title: ClassVar[str] = "talk clients"
 
     roster: Roster
@@ -30,7 +31,7 @@ class TalkDoor:
         """A doorway for one client."""
         return TalkDoorway(self)
 
-    def render(self, frames: bytes) -> bytes:
+    def render(self, frames: bytes, first: int) -> bytes:
         """A line `name says: text` for each frame, safe on any terminal."""
         return as_lines(frames, lambda name: f"{printable(name)} says: ").encode()
 

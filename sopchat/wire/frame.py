@@ -8,6 +8,12 @@ from collections.abc import Iterable
 
 import attrs
 
+# What a client writes behind the key's NUL where it wants to be told the number of every frame,
+# and what stands there in the answer of a server that will.
+ASK_NUMBERS = b"\0number?"
+GIVE_NUMBERS = b"\0numbers"
+NUMBER_SIZE = 8
+
 NAME_SIZE = 64
 TEXT_SIZE = 448
 FRAME_SIZE = NAME_SIZE + TEXT_SIZE
@@ -97,19 +103,32 @@ class FrameBuffer:
     A chunk is one bytes object of n x 512 bytes: the relay never makes an object per frame.
     """
 
+    # Bytes of each: more than a frame's own where it is numbered.
+    _size: int = FRAME_SIZE
     _held: bytes = attrs.field(default=b"", init=False)
-    # Bytes held back because their frame is not whole yet, 0 to 511.
+    # Bytes held back because their frame is not whole yet, fewer than a frame has.
     half: int = attrs.field(default=0, init=False)
 
     def feed(self, data: bytes) -> bytes:
         """Take what was read, give the chunk of frames it completes, which may be empty."""
         if self.half:
             data = self._held + data
-        self.half = half = len(data) % FRAME_SIZE
+        self.half = half = len(data) % self._size
         if not half:
             return data
         self._held = data[-half:]
         return data[:-half]
+
+
+def numbered(frames: bytes, first: int) -> bytes:
+    """Whole frames, each behind its number: 8 bytes, the most significant first."""
+    count = len(frames) // FRAME_SIZE
+    numbers = struct.pack(f">{count}Q", *range(first, first + count))
+    return b"".join(
+        numbers[number * NUMBER_SIZE : (number + 1) * NUMBER_SIZE]
+        + frames[number * FRAME_SIZE : (number + 1) * FRAME_SIZE]
+        for number in range(count)
+    )
 
 
 def encode_texts(name: bytes, texts: Iterable[bytes]) -> bytes:

@@ -28,21 +28,21 @@ def test_it_holds_the_last_frames_in_order_however_they_came(
         chunk = [frame("ann", str(len(said) + number)) for number in range(size)]
         history.add(b"".join(chunk))
         said += chunk
-        assert cut(history.rendered(FRAMES)) == (said[-limit:] if limit else [])
+        assert cut(history.rendered(FRAMES, 99)) == (said[-limit:] if limit else [])
 
 
 def test_each_door_gets_it_as_it_is_written_there() -> None:
     history, lines = History(2), LineDoor()
     history.add(frame("ann", "1") + frame("bob", "2"))
-    assert history.rendered(lines) == b"ann: 1\r\nbob: 2\r\n"
+    assert history.rendered(lines, 99) == b"ann: 1\r\nbob: 2\r\n"
     history.add(frame("eve", "3"))
-    assert history.rendered(lines) == b"bob: 2\r\neve: 3\r\n"
+    assert history.rendered(lines, 99) == b"bob: 2\r\neve: 3\r\n"
 
 
 def test_those_who_join_together_share_it() -> None:
     history = History(5)
     history.add(frame("ann", "1"))
-    assert history.rendered(FRAMES) is history.rendered(FRAMES)
+    assert history.rendered(FRAMES, 99) is history.rendered(FRAMES, 99)
 
 
 def test_it_does_not_keep_much_more_than_it_gives() -> None:

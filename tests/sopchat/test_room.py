@@ -149,7 +149,7 @@ async def test_what_is_held_back_reaches_every_door_as_it_is_written_there() -> 
 
 async def test_a_door_that_fails_to_render_fails_for_the_sender_and_not_for_who_settles() -> None:
     class BadDoor(FrameDoor):
-        def render(self, frames: bytes) -> bytes:
+        def render(self, frames: bytes, first: int) -> bytes:
             raise RuntimeError("a defect")
 
     room = Room(4)

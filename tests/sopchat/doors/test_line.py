@@ -74,7 +74,7 @@ async def test_a_line_becomes_a_frame_and_a_long_one_several() -> None:
 
 def test_frames_are_rendered_as_safe_lines() -> None:
     frames = frame("ann", "hello") + frame("ann", "x\nroot: forged \x1b") + frame(b"b\xff", "ü")
-    assert LineDoor().render(frames) == (
+    assert LineDoor().render(frames, 1) == (
         "ann: hello\r\nann: x\\nroot: forged \\x1b\r\nb\\xff: ü\r\n".encode()
     )
 

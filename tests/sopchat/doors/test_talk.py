@@ -62,7 +62,7 @@ def test_who_is_answered_and_relayed_to_nobody() -> None:
 
 def test_frames_are_rendered_as_safe_lines() -> None:
     frames = frame("ann", "hello") + frame("bob", "a\nb")
-    assert a_door().render(frames) == b"ann says: hello\nbob says: a\\nb\n"
+    assert a_door().render(frames, 1) == b"ann says: hello\nbob says: a\\nb\n"
 
 
 def test_a_client_is_told_why_it_is_disconnected_unless_there_is_no_key() -> None:
