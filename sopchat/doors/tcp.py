@@ -1,4 +1,4 @@
-"""Listening TCP sockets, and the connection over one accepted socket.
+"""Listening TCP sockets, and the connection over one accepted socket, TCP or Unix-domain.
 
 Plain non-blocking sockets under `trio.lowlevel`, whose waits and calls are told apart.
 """
@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from sopchat import limits
+from sopchat.doors.unix import shown_user
 
 # The system has no descriptor or memory for one more connection: it will have again.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -65,7 +66,18 @@ def _open_listener(family: int, host: str, port: int) -> socket.socket:
         backlog=limits.BACKLOG,
         dualstack_ipv6=family == socket.AF_INET6 and not host,
     )
+    prepare_listener(listener)
+    return listener
+
+
+def prepare_listener(listener: socket.socket) -> None:
+    """Make a listening socket, TCP or Unix-domain, one that `accept` can serve.
+
+    Raises OSError: it does not take the options.
+    """
     listener.setblocking(False)
+    if listener.family == socket.AF_UNIX:
+        return  # nothing is delayed there, and nobody dies unnoticed
     # An accepted socket inherits these, which saves setting them for every connection.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -79,7 +91,6 @@ def _open_listener(family: int, host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         silence = limits.KEEPALIVE_IDLE + limits.KEEPALIVE_PROBES * limits.KEEPALIVE_INTERVAL
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence * 1000)
-    return listener
 
 
 # Closing does not linger: the system drops what it has not sent, and resets the connection.
@@ -116,7 +127,9 @@ async def accept(
                 break
             told = False
             accepted.setblocking(False)
-            welcome(SocketConnection(accepted, shown_address(address)))
+            unix = accepted.family == socket.AF_UNIX
+            peer = shown_user(accepted) if unix else shown_address(address)
+            welcome(SocketConnection(accepted, peer))
 
 
 async def accept_first(
@@ -147,7 +160,7 @@ def shown_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
 
 @attrs.define(eq=False)
 class SocketConnection:
-    """A connection over one accepted, non-blocking TCP socket."""
+    """A connection over one accepted, non-blocking socket, TCP or Unix-domain."""
 
     _socket: socket.socket
     peer: str
@@ -178,7 +191,10 @@ class SocketConnection:
                 continue
 
     def unacknowledged(self) -> int:
-        """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ)."""
+        """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ).
+
+        Of a Unix-domain socket: the memory of what the peer has not read, which is more.
+        """
         try:
             (size,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4))
         except OSError:
@@ -186,7 +202,10 @@ class SocketConnection:
         return int(size)
 
     def close(self, *, reset: bool = False) -> None:
-        """Close the socket; what waits on it is woken."""
+        """Close the socket; what waits on it is woken.
+
+        A Unix-domain socket knows no reset: what it sent, 200 KiB or so, stays the peer's.
+        """
         if self._socket.fileno() != -1:
             if reset:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
