@@ -147,7 +147,6 @@ def test_a_socket_without_a_name_of_its_own_is_the_frame_doors(
         {"LISTEN_FDS": "1", "LISTEN_PID": "1", "LISTEN_FDNAMES": "frame"},
         {"LISTEN_FDS": "0", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES": ""},
     ],
-    ids=str,
 )
 def test_what_is_not_for_this_process_is_left_alone(environ: dict[str, str]) -> None:
     assert inherited_listeners(environ) == {}
@@ -165,7 +164,6 @@ def test_what_is_not_for_this_process_is_left_alone(environ: dict[str, str]) -> 
         ({"LISTEN_FDS": "0", "LISTEN_FDNAMES": "frame"}, "names 1 sockets, and LISTEN_FDS says 0"),
         ({"LISTEN_FDNAMES": "Line"}, "a door 'Line', and the doors are frame, line, talk"),
     ],
-    ids=str,
 )
 def test_an_environment_that_makes_no_sense_is_an_error_that_says_why(
     hand_over: HandOver, listener: socket.socket, wrong: dict[str, str], words: str

@@ -176,7 +176,6 @@ async def test_without_a_process_named_the_watchdog_is_for_this_one(
         {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"},
         {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": ""},
     ],
-    ids=str,
 )
 async def test_nobody_gets_signs_of_life_who_did_not_ask_for_them(
     variables: dict[str, str], environ: dict[str, str], manager: socket.socket

@@ -104,7 +104,9 @@ def test_a_socket_in_other_use_or_with_too_many_visitors_is_in_use(path: Path, k
 
 
 @pytest.mark.parametrize(
-    "make", [Path.touch, Path.mkdir, lambda path: path.symlink_to("elsewhere"), os.mkfifo], ids=str
+    "make",
+    [Path.touch, Path.mkdir, lambda path: path.symlink_to("elsewhere"), os.mkfifo],
+    ids=["a file", "a directory", "a link", "a pipe"],
 )
 def test_what_is_no_socket_is_left_alone(path: Path, make: Callable[[Path], None]) -> None:
     make(path)
