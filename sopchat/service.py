@@ -123,15 +123,15 @@ def inherited_listeners(
         return {}
     if (count := _number(count_text)) is None:
         raise UsageError(f"LISTEN_FDS is {count_text!r}, and a number of sockets is expected")
-    names = [""] * count if names_text is None else names_text.split(":")
-    if len(names) != count and (count or names_text):
+    names = [] if names_text is None else names_text.split(":")
+    if names_text is not None and len(names) != count and (count or names_text):
         raise UsageError(f"LISTEN_FDNAMES names {len(names)} sockets, and LISTEN_FDS says {count}")
     listeners: dict[str, list[socket.socket]] = {}
     with contextlib.ExitStack() as opened:
-        for descriptor, name in enumerate(names[:count], _FIRST_DESCRIPTOR):
-            listener = _take_over(descriptor)
+        for place in range(count):
+            listener = _take_over(_FIRST_DESCRIPTOR + place)
             opened.callback(listener.close)
-            listeners.setdefault(_door(name), []).append(listener)
+            listeners.setdefault(_door(names[place] if names else ""), []).append(listener)
         opened.pop_all()
     return listeners
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sopchat import service
@@ -230,6 +230,7 @@ def test_a_socket_that_takes_no_options_is_an_error(
 ODD = st.none() | st.text(max_size=30) | st.integers(-2, 2**70).map(str)
 
 
+@example(count=str(2**64 - 2), process=str(os.getpid()), names=None)
 @given(count=ODD, process=ODD | st.just(str(os.getpid())), names=ODD | st.just("frame:line"))
 def test_every_environment_gives_sockets_or_an_error_for_the_user(
     count: str | None, process: str | None, names: str | None
