@@ -8,6 +8,7 @@ limits.py      every limit, with its reason
 departure.py   why a member left, as a value
 connection.py  what is needed of a byte stream to one client
 doors/         listeners and the I/O side of each protocol
+service.py     what the service manager is told, and the sockets it hands over
 history.py     what was said last
 rate.py        how much one member may say
 pressure.py    readers wait while a member cannot keep up

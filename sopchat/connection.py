@@ -12,7 +12,10 @@ class Connection(Protocol):
 
     @property
     def peer(self) -> str:
-        """The client's address, as it is shown: `192.0.2.1:50000` or `[2001:db8::1]:50000`."""
+        """The client's address, as it is shown: `192.0.2.1:50000` or `[2001:db8::1]:50000`.
+
+        Over a Unix-domain socket, who it is: `unix:uid 1000, pid 4321`.
+        """
 
     @property
     def address(self) -> str:

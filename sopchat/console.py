@@ -60,9 +60,10 @@ class Console:
 
     # What happens, in the order of a connection's life.
 
-    def listening(self, port: int, door: str = "") -> None:
+    def listening(self, place: str, door: str = "") -> None:
         """The server accepts connections now: frame clients', or those of the door named."""
-        self.show(f"listening on port {port}{f' for {door}' if door else ', Ctrl-C ends'}")
+        shown = printable(os.fsencode(place))
+        self.show(f"listening on {shown}{f' for {door}' if door else ', Ctrl-C ends'}")
 
     def exhausted(self, error: OSError) -> None:
         """The system has no descriptor or memory for one more connection."""

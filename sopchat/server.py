@@ -15,7 +15,7 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Door
-from sopchat.doors.tcp import SocketConnection, accept
+from sopchat.doors.tcp import SocketConnection, accept, shown_place
 from sopchat.doors.tls import TlsConnection
 from sopchat.history import History
 from sopchat.limits import Limits
@@ -30,7 +30,7 @@ class Server:
     _key: bytes
     _console: Console
     _limits: Limits = attrs.field(factory=Limits)
-    # With it, what crosses the network is encrypted, by every door.
+    # With it, what crosses the network is encrypted, by every door; not what stays on the machine.
     _tls: ssl.SSLContext | None = None
     # How many frames a newcomer gets of what was said before.
     _history: int = 0
@@ -73,7 +73,8 @@ class Server:
         Cancelled, it closes all at once. A nursery per server, and in it one task per connection.
         """
         for door, listeners in doors.items():
-            self._console.listening(listeners[0].getsockname()[1], door.title)
+            for place in dict.fromkeys(map(shown_place, listeners)):
+                self._console.listening(place, door.title)
         entrances = [(door, listener) for door, group in doors.items() for listener in group]
         trio.lowlevel.add_instrument(self.room.turn)
         try:
@@ -104,7 +105,9 @@ class Server:
                 await trio.sleep(limits.DRAIN_LOOK)
 
     def _welcome(self, sessions: trio.Nursery, door: Door, accepted: SocketConnection) -> None:
-        connection: Connection = TlsConnection(accepted, self._tls) if self._tls else accepted
+        connection: Connection = accepted
+        if self._tls is not None and not accepted.local:
+            connection = TlsConnection(accepted, self._tls)
         refusal = self._admission.addresses.refusal(accepted.address)
         if refusal is None and self.room.full:
             refusal = Departure(Reason.ROOM_FULL)

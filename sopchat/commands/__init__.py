@@ -1,6 +1,7 @@
 """The commands: arguments and exit status, nothing else.
 
 running.py        running until a signal, the console on standard output
+entrances.py      ports, a path, sockets handed over
 descriptors.py    how many clients the process has room for
 limit_options.py  the limits, as options and in a file
 sop_chat.py       sop-chat PORT KEY

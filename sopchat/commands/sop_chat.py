@@ -7,9 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import attrs
+import trio
 
-from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
+from sopchat.arguments import Parser, UsageError, at_least, read_key
 from sopchat.commands import descriptors
+from sopchat.commands.entrances import (
+    CannotListen,
+    add_entrances,
+    entrances_handed_over,
+    open_entrances,
+)
 from sopchat.commands.limit_options import add_limits, read_limits
 from sopchat.commands.running import console_on_stdout, run_until_signal
 from sopchat.console import Console
@@ -17,9 +24,9 @@ from sopchat.doors import Door
 from sopchat.doors.frame import FrameDoor
 from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
-from sopchat.doors.tcp import open_listeners
 from sopchat.limits import MOST_HISTORY, Limits
 from sopchat.server import Server
+from sopchat.service import Notifier
 from sopchat.stages import stage1, stage2, stage3
 
 _DESCRIPTION = """\
@@ -39,45 +46,36 @@ that is taken or forbidden end with status 1. Colours are used on a terminal onl
 and not where NO_COLOR is set."""
 
 
+# Options that the first three stages do not know.
+_WHOLE = ("line", "talk", "unix", "history")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
     parser = _parser()
     options = parser.parse(arguments)
     try:
+        entrances = entrances_handed_over(options)
         settings = _read_settings(options)
     except UsageError as error:
         parser.error(str(error))
-    if options.stage < 4 and (options.line or options.talk or options.history):
-        parser.error("--line, --talk and --history belong to the whole room, not to a stage")
-    listeners: dict[int, list[socket.socket]] = {}
-    for port in filter(None, (options.port, options.line, options.talk)):
-        try:
-            listeners[port] = open_listeners(port, options.host)
-        except (OSError, UnicodeError) as error:
-            where = f"port {port}" + (f" of {options.host}" if options.host else "")
-            print(f"sop-chat: cannot listen on {where}: {system_words(error)}", file=sys.stderr)
-            return 1
+    if options.stage < 4 and any(getattr(options, name) for name in _WHOLE):
+        parser.error(f"{', '.join(f'--{name}' for name in _WHOLE)} belong to the whole room")
+    try:
+        entrances = open_entrances(options, entrances)
+    except CannotListen as error:
+        print(f"sop-chat: {error}", file=sys.stderr)
+        return 1
     console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
     if options.stage < 4:
-        return run_until_signal(
-            console, _stage(options, listeners[options.port], settings, console)
-        )
-    return _run_room(options, listeners, settings, console)
+        stage = _stage(options, entrances["frame"], settings, console)
+        return run_until_signal(console, stage)
+    return _run_room(options, entrances, settings, console)
 
 
 def _parser() -> Parser:
     parser = Parser("sop-chat", "port key", _DESCRIPTION, _EPILOG)
-    parser.add_argument("port", type=port_number, help="the TCP port, 1 to 65535")
-    parser.add_key()
-    parser.add_argument(
-        "--host", metavar="ADDRESS", help="listen on this name or address only (default: all)"
-    )
-    parser.add_argument(
-        "--line", type=port_number, metavar="PORT", help="let in telnet and nc users there"
-    )
-    parser.add_argument(
-        "--talk", type=port_number, metavar="PORT", help="let in clients of the talk protocol there"
-    )
+    add_entrances(parser)
     parser.add_argument(
         "--history",
         type=_history,
@@ -135,31 +133,46 @@ def _stage(
 
 def _run_room(
     options: argparse.Namespace,
-    listeners: Mapping[int, Sequence[socket.socket]],
+    entrances: Mapping[str, Sequence[socket.socket]],
     settings: _Settings,
     console: Console,
 ) -> int:
-    """The whole room, by the listeners of each port; the exit status."""
+    """The whole room, by the listeners of each door; the exit status."""
     server = Server(settings.key, console, settings.limits, history=options.history)
-    doors: dict[Door, Sequence[socket.socket]] = {FrameDoor(): listeners[options.port]}
-    if options.line:
-        doors[LineDoor()] = listeners[options.line]
-    if options.talk:
-        doors[TalkDoor(server.roster)] = listeners[options.talk]
+    makers: dict[str, Callable[[], Door]] = {
+        "frame": FrameDoor,
+        "line": LineDoor,
+        "talk": partial(TalkDoor, server.roster),
+    }
+    doors = {makers[name](): listeners for name, listeners in entrances.items()}
+    notifier = Notifier.from_environment()
 
     def make_room(limits: Limits) -> None:
         if trouble := descriptors.make_room(limits):
             console.show(trouble)
 
+    async def serve() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(notifier.watchdog)
+            notifier.ready()  # the sockets listen already
+            await server.serve(doors)
+            nursery.cancel_scope.cancel()
+
     def reload() -> None:
+        notifier.reloading()
         try:
             changed = _read_settings(options)
         except UsageError as error:
             console.show(f"not reloaded, and all goes on as it was: {error}")
-            return
-        server.change(changed.key, changed.limits, None)
-        make_room(changed.limits)
-        console.show("reloaded: the key and the limits")
+        else:
+            server.change(changed.key, changed.limits, None)
+            make_room(changed.limits)
+            console.show("reloaded: the key and the limits")
+        notifier.ready()
+
+    def stop() -> None:
+        notifier.stopping()
+        server.stop()
 
     make_room(settings.limits)
-    return run_until_signal(console, partial(server.serve, doors), stop=server.stop, reload=reload)
+    return run_until_signal(console, serve, stop=stop, reload=reload)

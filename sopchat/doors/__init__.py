@@ -1,6 +1,7 @@
 """The doors of the room: listeners, and the I/O side of each protocol.
 
-tcp.py    listening sockets, and the connection over one accepted socket
+unix.py   listening Unix-domain sockets, and who comes by them
+tcp.py    listening TCP sockets, and the connection over one accepted socket
 tls.py    the same, encrypted
 frame.py  the frame door: the exercise's 512-byte clients
 line.py   the line door: telnet and nc

@@ -1,4 +1,4 @@
-"""Listening TCP sockets, and the connection over one accepted socket.
+"""Listening TCP sockets, and the connection over one accepted socket, TCP or Unix-domain.
 
 Plain non-blocking sockets under `trio.lowlevel`, whose waits and calls are told apart.
 """
@@ -6,6 +6,8 @@ Plain non-blocking sockets under `trio.lowlevel`, whose waits and calls are told
 import contextlib
 import errno
 import fcntl
+import ipaddress
+import os
 import socket
 import struct
 import sys
@@ -17,6 +19,7 @@ import attrs
 import trio
 
 from sopchat import limits
+from sopchat.doors.unix import shown_user
 
 # The system has no descriptor or memory for one more connection: it will have again.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -65,7 +68,18 @@ def _open_listener(family: int, host: str, port: int) -> socket.socket:
         backlog=limits.BACKLOG,
         dualstack_ipv6=family == socket.AF_INET6 and not host,
     )
+    prepare_listener(listener)
+    return listener
+
+
+def prepare_listener(listener: socket.socket) -> None:
+    """Make a listening socket, TCP or Unix-domain, one that `accept` can serve.
+
+    Raises OSError: it does not take the options.
+    """
     listener.setblocking(False)
+    if listener.family == socket.AF_UNIX:
+        return  # nothing is delayed there, and nobody dies unnoticed
     # An accepted socket inherits these, which saves setting them for every connection.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -79,7 +93,6 @@ def _open_listener(family: int, host: str, port: int) -> socket.socket:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         silence = limits.KEEPALIVE_IDLE + limits.KEEPALIVE_PROBES * limits.KEEPALIVE_INTERVAL
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence * 1000)
-    return listener
 
 
 # Closing does not linger: the system drops what it has not sent, and resets the connection.
@@ -116,7 +129,9 @@ async def accept(
                 break
             told = False
             accepted.setblocking(False)
-            welcome(SocketConnection(accepted, shown_address(address)))
+            unix = accepted.family == socket.AF_UNIX
+            peer = shown_user(accepted) if unix else shown_address(address)
+            welcome(SocketConnection(accepted, peer))
 
 
 async def accept_first(
@@ -138,6 +153,14 @@ async def accept_first(
     return first
 
 
+def shown_place(listener: socket.socket) -> str:
+    """Where a socket listens, as it is shown: `port 9000`, or the path of a Unix-domain socket."""
+    name = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return os.fsdecode(name).replace("\0", "@")
+    return f"port {name[1]}"
+
+
 def shown_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """A socket address as people write it; IPv4 as IPv4 also where it came over IPv6."""
     host, port = address[:2]
@@ -147,7 +170,7 @@ def shown_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
 
 @attrs.define(eq=False)
 class SocketConnection:
-    """A connection over one accepted, non-blocking TCP socket."""
+    """A connection over one accepted, non-blocking socket, TCP or Unix-domain."""
 
     _socket: socket.socket
     peer: str
@@ -165,9 +188,23 @@ class SocketConnection:
         return self._socket.fileno()
 
     @property
+    def local(self) -> bool:
+        """Whether the bytes never leave this machine: a Unix-domain socket."""
+        return self._socket.family == socket.AF_UNIX
+
+    @property
     def address(self) -> str:
-        """The client's host without its port."""
-        return self.peer.rpartition(":")[0]
+        """The client's host without its port, of IPv6 its network of 64 bits; or the local user.
+
+        A host of IPv6 commonly has all addresses of such a network for itself (RFC 6177).
+        """
+        if self.local:
+            return self.peer.partition(",")[0]
+        host = self.peer.rpartition(":")[0]
+        if host.startswith("["):
+            network = ipaddress.IPv6Network((host.strip("[]").partition("%")[0], 64), strict=False)
+            return str(network)
+        return host
 
     async def ready(self) -> None:
         """Nothing has to be agreed upon first."""
@@ -190,7 +227,10 @@ class SocketConnection:
                 continue
 
     def unacknowledged(self) -> int:
-        """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ)."""
+        """Bytes in the socket's send queue that the peer has not confirmed (SIOCOUTQ).
+
+        Of a Unix-domain socket: the memory of what the peer has not read, which is more.
+        """
         try:
             (size,) = struct.unpack("i", fcntl.ioctl(self._socket, termios.TIOCOUTQ, b"\0" * 4))
         except OSError:
@@ -198,7 +238,10 @@ class SocketConnection:
         return int(size)
 
     def close(self, *, reset: bool = False) -> None:
-        """Close the socket; what waits on it is woken."""
+        """Close the socket; what waits on it is woken.
+
+        A Unix-domain socket knows no reset: what it sent, 200 KiB or so, stays the peer's.
+        """
         if self._socket.fileno() != -1:
             if reset:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)

@@ -11,6 +11,7 @@ import attrs
 from sopchat.console import Console
 from sopchat.departure import Departure
 from sopchat.doors.talk import TalkDoor
+from sopchat.doors.tcp import shown_place
 from sopchat.limits import UNLIMITED
 from sopchat.room import Member, Room
 from sopchat.server import Server
@@ -26,7 +27,7 @@ async def serve(listeners: Sequence[socket.socket], log: Console) -> None:
         log.show(f"/who: asked, {len(server.room)} connected")
         return server.roster()
 
-    log.listening(listeners[0].getsockname()[1])
+    log.listening(shown_place(listeners[0]))
     await server.serve({TalkDoor(roster, keyed=False): listeners})
 
 

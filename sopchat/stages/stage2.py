@@ -8,14 +8,14 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure
 from sopchat.doors.frame import FrameDoorway
-from sopchat.doors.tcp import accept_first
+from sopchat.doors.tcp import accept_first, shown_place
 
 FRAMES = 5
 
 
 async def serve(listeners: Sequence[socket.socket], key: bytes, console: Console) -> None:
     """Accept the first client at any of the listeners and hear it out."""
-    console.listening(listeners[0].getsockname()[1])
+    console.listening(shown_place(listeners[0]))
     connection = await accept_first(listeners, console.exhausted)
     try:
         await _hear(connection, key, console)

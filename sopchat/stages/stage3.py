@@ -10,7 +10,7 @@ from sopchat.admission import key_fits
 from sopchat.connection import Connection, receive
 from sopchat.console import Console
 from sopchat.doors.frame import FrameDoor, FrameDoorway
-from sopchat.doors.tcp import accept
+from sopchat.doors.tcp import accept, shown_place
 from sopchat.limits import READ_SIZE, Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
@@ -29,7 +29,7 @@ async def serve(
         else:
             nursery.start_soon(_talk, connection, door, room, key, console, limits)
 
-    console.listening(listeners[0].getsockname()[1])
+    console.listening(shown_place(listeners[0]))
     async with trio.open_nursery() as nursery:
         for listener in listeners:
             nursery.start_soon(accept, listener, welcome, console.exhausted)

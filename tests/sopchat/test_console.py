@@ -45,7 +45,7 @@ async def shown(console: Console, pipe: tuple[int, int]) -> str:
 async def test_a_connections_life_is_shown_line_by_line(pipe: tuple[int, int]) -> None:
     console, room = Console(pipe[1]), Room(4)
     ann = a_member()
-    console.listening(9000)
+    console.listening("port 9000")
     console.offered("192.0.2.1:5", Offer(b"ann", b"secret", b""), True)
     room.join(ann)
     console.joined(room, ann)
@@ -188,7 +188,7 @@ async def test_an_output_nobody_reads_any_more_silences_the_console(
     os.close(pipe[0])
     with trio.fail_after(5):
         async with console.running():
-            console.listening(9000)
+            console.listening("port 9000")
             while console.output is not None:
                 await trio.sleep(0.001)
             console.relayed(a_member(), frame("ann", "x"))
@@ -226,6 +226,6 @@ async def test_an_output_made_non_blocking_loses_nothing(pipe: tuple[int, int]) 
 async def test_without_an_output_nothing_is_written_anywhere() -> None:
     console = Console(None)
     async with console.running():
-        console.listening(9000)
+        console.listening("port 9000")
         console.relayed(a_member(), frame("ann", "x"))
         console.closing()
