@@ -1,8 +1,10 @@
 """Real processes: started as a user starts them, their output collected as it comes."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,12 +33,19 @@ SOP_CHAT_CLIENT = str(BIN / "sop-chat-client")
 def reserved_port() -> Iterator[int]:
     """A port nobody else gets meanwhile, and that a server may listen on.
 
-    A bound socket that does not listen keeps the port from being given away, and two sockets
-    with SO_REUSEADDR may be bound to one port as long as only one listens.
+    A bound socket that does not listen keeps the port, and sockets that have SO_REUSEADDR may share
+    it as long as only one of them listens. It gets that option when it has the port: so it has it
+    alone. The ports that systems give to who asks for any are above these.
     """
     with socket.socket() as reservation:
+        while True:
+            try:
+                reservation.bind(("127.0.0.1", random.randrange(20_000, 32_768)))
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reservation.bind(("127.0.0.1", 0))
         yield reservation.getsockname()[1]
 
 
