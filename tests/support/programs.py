@@ -40,7 +40,7 @@ def reserved_port() -> Iterator[int]:
     with socket.socket() as reservation:
         while True:
             try:
-                reservation.bind(("127.0.0.1", random.randrange(20_000, 32_768)))
+                reservation.bind(("127.0.0.1", random.randrange(10_000, 20_000)))
                 break
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
