@@ -70,7 +70,7 @@ def read_key(key: bytes | None, key_file: Path | None) -> bytes:
         source = f"the key in {key_file}"
         try:
             with key_file.open("rb") as file:
-                key = file.readline(TEXT_SIZE + 2).rstrip(b"\r\n")
+                key = file.readline(TEXT_SIZE + 2).removesuffix(b"\n").removesuffix(b"\r")
         except OSError as error:
             raise UsageError(
                 f"cannot read the key file {key_file}: {system_words(error)}"

@@ -80,8 +80,13 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
+# The characters of a room's people, in any script. Whoever sends all that there are must not fill
+# the memory: 130 MiB they would take.
+_MOST_KNOWN = 8192
+
+
 class _Escapes(dict[int, str]):
-    """How each character is shown, found out when it first comes: at most one entry each."""
+    """How characters are shown, found out when they come; at most `_MOST_KNOWN` are kept."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -91,7 +96,8 @@ class _Escapes(dict[int, str]):
             or unicodedata.category(character) == "Zs"  # no-break, ideographic and other spaces
         ):
             character = character.encode("unicode_escape").decode("ascii")
-        self[code] = character
+        if len(self) < _MOST_KNOWN:
+            self[code] = character
         return character
 
 

@@ -39,6 +39,14 @@ def test_what_cannot_be_a_key_is_wrong_use(key: bytes | None, said: str) -> None
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize("ending", [b"\r\r", b"\r\r\r\n", b"\r\rmore"])
+def test_a_key_file_whose_first_line_is_too_long_is_not_cut(tmp_path: Path, ending: bytes) -> None:
+    file = tmp_path / "key"
+    file.write_bytes(b"k" * 448 + ending)
+    with pytest.raises(UsageError, match="at most 448 fit"):
+        read_key(None, file)
+
+
 def test_a_key_file_that_is_of_no_use_is_named(tmp_path: Path) -> None:
     missing, empty, nul = tmp_path / "missing", tmp_path / "empty", tmp_path / "nul"
     empty.write_bytes(b"\nkey on the second line\n")

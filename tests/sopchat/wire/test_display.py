@@ -1,4 +1,6 @@
 import re
+import sys
+import tracemalloc
 import unicodedata
 
 import pytest
@@ -60,3 +62,15 @@ def test_a_name_has_one_colour_and_names_differ() -> None:
     assert coloured("ann") == coloured("ann")
     assert re.fullmatch(r"\x1b\[\d+mann\x1b\[0m", coloured("ann"))
     assert len({coloured(str(number)).replace(str(number), "") for number in range(50)}) > 5
+
+
+def test_all_characters_that_there_are_leave_little_behind_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        # The first unassigned one makes every other one of its text be looked at.
+        for start in range(0x80, sys.maxunicode, 0x4000):
+            escape("\u0378" + "".join(map(chr, range(start, start + 0x800))))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 4 * 1024 * 1024

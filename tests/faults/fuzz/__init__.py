@@ -1,0 +1,20 @@
+"""Parsers under bytes that nobody thought of: one target a promise.
+
+material.py  what the bytes of one input mean: numbers, texts, a stream and where it is cut
+targets.py   what a target is, and all there are
+wire.py      frames, lines, talk messages
+display.py   what is shown of bytes from the network
+doors.py     a client's passage through each door
+rooms.py     the room's one order, members coming, stopping and going
+client.py    what the client understands, and what it is told to say
+screen.py    what the full screen reads and how it wraps
+commands.py  arguments, key files, profiles
+grader.py    what reports show of a solution's bytes
+corpus.py    the inputs that are kept, few and small
+worker.py    one target in a process of its own, driven by atheris
+__main__.py  `scripts/fuzz`: targets side by side, and the table
+
+A further target is a function `check(material: Material) -> None` in one of the subjects, or in a
+new one named in `targets.SUBJECTS`, with `@target` before it and its promise as the docstring;
+`scripts/fuzz --keep NAME` makes its corpus.
+"""
