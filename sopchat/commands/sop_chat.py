@@ -5,8 +5,17 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
-from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
+from sopchat.arguments import (
+    Parser,
+    UsageError,
+    at_least,
+    byte_size,
+    port_number,
+    read_key,
+    system_words,
+)
 from sopchat.commands.running import console_on_stdout, run_until_signal
 from sopchat.console import Console
 from sopchat.doors import Door
@@ -15,6 +24,9 @@ from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
 from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
+from sopchat.log.errors import LogError
+from sopchat.log.page import PAGE_SIZE
+from sopchat.log.room_log import RoomLog, Sync
 from sopchat.server import Server
 from sopchat.stages import stage1, stage2, stage3
 
@@ -44,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if options.stage < 4 and (options.line or options.talk):
         parser.error("--line and --talk are doors of the whole room, not of a stage")
+    if options.stage < 4 and options.log:
+        parser.error("--log is the log of the whole room, not of a stage")
     listeners: dict[int, list[socket.socket]] = {}
     for port in filter(None, (options.port, options.line, options.talk)):
         try:
@@ -58,7 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         auth_timeout=options.auth_timeout,
     )
     console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
-    program = _program(options, listeners, key, console, limits)
+    try:
+        log = _open_log(options, console) if options.log else None
+    except (OSError, LogError) as error:
+        words = system_words(error) if isinstance(error, OSError) else str(error)
+        print(f"sop-chat: cannot keep the room log {options.log}: {words}", file=sys.stderr)
+        return 1
+    program = _program(options, listeners, key, console, limits, log)
     return run_until_signal(console, program)
 
 
@@ -98,6 +118,30 @@ def _parser() -> Parser:
         metavar="SECONDS",
         help="time to authenticate (default: %(default)g)",
     )
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="append every message to FILE; see sop-chat-log"
+    )
+    parser.add_argument(
+        "--sync",
+        choices=[sync.value for sync in Sync],
+        default=Sync.SECOND.value,
+        help="when the log is on disk: after every batch, within a second, or when the system"
+        " likes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-size",
+        type=byte_size(PAGE_SIZE),
+        default=0,
+        metavar="SIZE",
+        help="begin another file when the log has so many bytes, as 64M (default: never)",
+    )
+    parser.add_argument(
+        "--log-keep",
+        type=at_least(1, int),
+        default=0,
+        metavar="N",
+        help="remove all but the N youngest files that the log has grown out of (default: none)",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no messages")
     parser.add_argument("--hide-keys", action="store_true", help="show no keys")
     parser.add_argument(
@@ -110,12 +154,23 @@ def _parser() -> Parser:
     return parser
 
 
+def _open_log(options: argparse.Namespace, console: Console) -> RoomLog:
+    sync = Sync(options.sync)
+    return RoomLog.open(options.log, console, sync, options.log_size, options.log_keep)
+
+
+async def _logged(log: RoomLog, program: Callable[[], Awaitable[None]]) -> None:
+    async with log.running():
+        await program()
+
+
 def _program(
     options: argparse.Namespace,
     listeners: Mapping[int, Sequence[socket.socket]],
     key: bytes,
     console: Console,
     limits: Limits,
+    log: RoomLog | None,
 ) -> Callable[[], Awaitable[None]]:
     """What the options ask for, by the listeners of each port."""
     main_listeners = listeners[options.port]
@@ -131,4 +186,8 @@ def _program(
         doors[LineDoor()] = listeners[options.line]
     if options.talk:
         doors[TalkDoor(server.roster)] = listeners[options.talk]
-    return partial(server.serve, doors)
+    serve = partial(server.serve, doors)
+    if log is None:
+        return serve
+    server.room.watchers = [*server.room.watchers, log]
+    return partial(_logged, log, serve)
