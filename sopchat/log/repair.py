@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -32,17 +31,18 @@ def repair(path: Path) -> Iterator[str]:
     """
     current = lock(path)
     try:
-        reached: _Reached = _Reached()
+        reached = _Reached()
         for old in old_files(current):
             descriptor = os.open(old, os.O_RDWR | os.O_CLOEXEC)
-            with closing(os.fdopen(descriptor, "r+b", buffering=0)):
+            try:
                 yield from _repair_file(PagedFile(old, descriptor), reached)
+            finally:
+                os.close(descriptor)
         tail = find_tail(current, reached.next or 1)
         cut(current, tail)
         if tail.torn:
             yield f"{tail.torn} torn bytes cut off the end of {path}"
         yield from _repair_file(current, reached)
-        os.fsync(current.descriptor)
     finally:
         os.close(current.descriptor)
 
@@ -64,6 +64,7 @@ def _repair_file(file: PagedFile, reached: _Reached) -> Iterator[str]:
             yield f"the header of page {number} of {file.path} written anew"
         yield from _give_up(file, number, page, reached)
         reached.next = page.end
+    os.fsync(file.descriptor)
 
 
 def _give_up(file: PagedFile, number: int, page: Page, reached: _Reached) -> Iterator[str]:

@@ -60,8 +60,8 @@ class RoomLog:
     _pressure: Pressure | None = attrs.field(default=None, init=False)
     # Whether nothing is kept because the disk takes nothing.
     _stuck: bool = attrs.field(default=False, init=False)
-    # How many frames were missing when the console was last told; None while all is well.
-    _told: int | None = attrs.field(default=None, init=False)
+    # Whether the console has been told that the log is not written, or not safe on disk.
+    _told: bool = attrs.field(default=False, init=False)
     _sync_told: bool = attrs.field(default=False, init=False)
     _news: trio.Event = attrs.field(factory=trio.Event, init=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False)
@@ -195,16 +195,16 @@ class RoomLog:
             self._unsynced.set()
             if self._sync is Sync.ALWAYS:
                 await self._bring_to_disk()
-            if self._told is not None:
-                self._told = None
+            if self._told:
+                self._told = False
                 self._console.show(
                     f"the room log is written again: {self.missing} frames so far are missing,"
                     f" the last of them before frame {begin}"
                 )
 
     def _complain(self, words: str) -> None:
-        if self._told is None:
-            self._told = self.missing
+        if not self._told:
+            self._told = True
             self._console.show(f"THE ROOM LOG IS NOT WRITTEN: {words}; the room goes on without it")
 
     async def _watch_disk(self) -> None:

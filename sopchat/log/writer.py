@@ -3,6 +3,7 @@
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -27,30 +28,42 @@ from sopchat.wire.frame import FRAME_SIZE
 # What one call may write: pieces of memory (the smallest IOV_MAX of any system that has 1024).
 _MOST_PIECES = 1024
 
+# Whoever looks whether a log is locked has a lock for a moment: so often it is tried, with a pause
+# in between (seconds).
+_TRIES = 3
+_PAUSE = 0.02
+
 # Sequence number of the first frame, time (microseconds since 1970), whole frames.
 Chunk = tuple[int, int, bytes]
 
 
 def lock(path: Path, flags: int = 0) -> PagedFile:
     """Open the log's file to write it, alone. Raises OSError, LogError."""
+    tries = _TRIES
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | flags, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise LogError(f"{path} is no file that can be a room log")
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise LogError(f"{path} is being written by a server already") from None
-            # Between opening and locking it may have been rotated away.
-            file = PagedFile(path, descriptor)
-            if file.is_at(path):
+            # Between opening and locking it may be rotated away.
+            if _locks(descriptor) and (file := PagedFile(path, descriptor)).is_at(path):
                 file.check_kind()
                 return file
+            if not (tries := tries - 1):
+                raise LogError(f"{path} is being written by a server already")
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+        time.sleep(_PAUSE)
+
+
+def _locks(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_locked(path: Path) -> bool:
