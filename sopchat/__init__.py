@@ -16,6 +16,7 @@ turn.py        what one turn of the event loop wakes
 outbox.py      one member's queue and its sender task
 room.py        members, one order, broadcast
 console.py     what the operator sees
+log/           every frame on disk, in the room's order
 pending.py     connections that have not authenticated
 addresses.py   what the clients of one address do together
 admission.py   who may come in

@@ -112,15 +112,6 @@ def port_number(text: str) -> int:
     return int(digits)
 
 
-def byte_size(text: str) -> int:
-    """A number of bytes, `64M` or `1G` for powers of 1024. Raises ArgumentTypeError."""
-    factor = 1024 ** ("KMGT".find(text[-1:].upper() or " ") + 1)
-    digits = text[:-1] if factor > 1 else text
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 15):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size: a number of bytes or 64M is")
-    return int(digits) * int(factor)
-
-
 def at_least(least: Value, kind: Callable[[str], Value]) -> Callable[[str], Value]:
     """An argument type: a number of that kind, not below `least`, and finite."""
 
@@ -134,3 +125,18 @@ def at_least(least: Value, kind: Callable[[str], Value]) -> Callable[[str], Valu
         return value
 
     return number
+
+
+def byte_size(least: int) -> Callable[[str], int]:
+    """An argument type: a number of bytes, `K`, `M` or `G` behind it for KiB, MiB or GiB."""
+
+    def size(text: str) -> int:
+        digits, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+        power = ("", "K", "M", "G").index(unit) if unit in ("", "K", "M", "G") else None
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 12 or power is None:
+            raise argparse.ArgumentTypeError(f"'{text}' is no size: one is 500000, 64M or 2G")
+        if (number := int(digits) << 10 * power) < least:
+            raise argparse.ArgumentTypeError(f"{text} is too small: at least {least} bytes")
+        return number
+
+    return size

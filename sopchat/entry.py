@@ -24,6 +24,11 @@ def talk_server() -> int:
     return _run("sopchat.commands.talk_server")
 
 
+def sop_chat_log() -> int:
+    """`sop-chat-log FILE`."""
+    return _run("sopchat.commands.sop_chat_log")
+
+
 def sop_chat_client() -> int:
     """`sop-chat-client HOST PORT NAME KEY`, or the answer to a shell that completes that."""
     asked = "_ARGCOMPLETE" in os.environ

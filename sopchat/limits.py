@@ -38,6 +38,31 @@ CONSOLE_MARK = 8 * 1024 * 1024
 # How long the end waits for a console that does not take the last lines (seconds).
 CONSOLE_FAREWELL = 1.0
 
+# The room log is written at most this often (seconds): what a server that is killed loses of it,
+# and a busy room pays for a batch instead of for every frame.
+LOG_INTERVAL = 0.02
+
+# One batch of the room log (bytes): a slow disk shows within the stall timeout that it moves.
+LOG_BATCH = 4 * 1024 * 1024
+
+# Frames that wait for the room log's disk (bytes). Beyond it readers wait: a disk that is slower
+# than the room slows it down, and hiccups of a second do not.
+LOG_MARK = 64 * 1024 * 1024
+
+# A disk that takes nothing for so long (seconds) while frames over the mark wait is stuck: the room
+# goes on without its log.
+LOG_STALL = 5.0
+
+# With `--sync second`, what was written is on disk after this time (seconds) and one sync.
+LOG_SYNC_INTERVAL = 1.0
+
+# How long the end waits for the room log's last frames (seconds).
+LOG_FAREWELL = 5.0
+
+# Chunks of more frames than this share one checksum in each page of the room log: only a flood
+# reads so many at once, and a checksum for each would cost it a third of its pace.
+LOG_ALONE = 8
+
 # Pause before accepting again when the system is out of descriptors or memory (seconds):
 # long enough for somebody to leave, short enough not to be noticed.
 ACCEPT_BACKOFF = 0.1

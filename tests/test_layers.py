@@ -72,7 +72,9 @@ def test_textual_is_wanted_by_the_full_screen_alone(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "package", [SERVER, CLIENT, CLIENT / "tui", GRADER], ids=lambda package: package.name
+    "package",
+    [SERVER, SERVER / "log", CLIENT, CLIENT / "tui", GRADER],
+    ids=lambda package: package.name,
 )
 def test_every_module_knows_only_those_above_it_on_the_map(package: Path) -> None:
     """The map is the docstring of the package."""

@@ -5,6 +5,7 @@ entrances.py      ports, a path, sockets handed over
 descriptors.py    how many clients the process has room for
 limit_options.py  the limits, as options and in a file
 sop_chat.py       sop-chat PORT KEY
+sop_chat_log.py   sop-chat-log FILE
 chat_server.py    chat-server PORT
 talk_server.py    talk-server [-v] [-p PORT]
 """

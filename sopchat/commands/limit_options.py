@@ -12,6 +12,7 @@ import attrs
 from sopchat.arguments import Parser, UsageError, at_least, byte_size, system_words
 from sopchat.limits import Limits
 
+_bytes = byte_size(0)
 _SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -34,7 +35,7 @@ class _Option:
 
     def shown(self, value: float) -> str:
         """A value as it would be written."""
-        if self.type is byte_size:
+        if self.type is _bytes:
             return f"{value // 1024**2:g}M"
         return f"{value:g}/s" if self.type is per_second else f"{value:g}"
 
@@ -62,7 +63,7 @@ _OPTIONS: Mapping[str, _Option] = {
     "rate": _Option("N/s", per_second, "what a member may say for long, 0/s for all it can"),
     "burst": _Option("N", at_least(0, int), "what it may say at once, 0 for 4 seconds' worth"),
     "max_in_flight": _Option(
-        "SIZE", byte_size, "bytes that may wait for all members together, 0 for any number"
+        "SIZE", _bytes, "bytes that may wait for all members together, 0 for any number"
     ),
 }
 

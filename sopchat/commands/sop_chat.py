@@ -1,15 +1,17 @@
 """`sop-chat PORT KEY`: the room (docs/frame-protocol.md, "The command line")."""
 
 import argparse
+import contextlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
 
-from sopchat.arguments import Parser, UsageError, at_least, read_key
+from sopchat.arguments import Parser, UsageError, at_least, byte_size, read_key, system_words
 from sopchat.commands import descriptors
 from sopchat.commands.entrances import (
     CannotListen,
@@ -25,6 +27,10 @@ from sopchat.doors.frame import FrameDoor
 from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
 from sopchat.limits import MOST_HISTORY, Limits
+from sopchat.log.errors import LogError
+from sopchat.log.page import PAGE_SIZE
+from sopchat.log.reader import last_frames
+from sopchat.log.room_log import RoomLog, Sync
 from sopchat.server import Server
 from sopchat.service import Notifier
 from sopchat.stages import stage1, stage2, stage3
@@ -47,7 +53,7 @@ and not where NO_COLOR is set."""
 
 
 # Options that the first three stages do not know.
-_WHOLE = ("line", "talk", "unix", "history")
+_WHOLE = ("line", "talk", "unix", "history", "log")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -70,7 +76,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.stage < 4:
         stage = _stage(options, entrances["frame"], settings, console)
         return run_until_signal(console, stage)
-    return _run_room(options, entrances, settings, console)
+    try:
+        log = _open_log(options, console) if options.log else None
+    except (OSError, LogError) as error:
+        words = system_words(error) if isinstance(error, OSError) else str(error)
+        print(f"sop-chat: cannot keep the room log {options.log}: {words}", file=sys.stderr)
+        return 1
+    return _run_room(options, entrances, settings, console, log)
 
 
 def _parser() -> Parser:
@@ -82,6 +94,30 @@ def _parser() -> Parser:
         default=0,
         metavar="N",
         help="who joins gets the last N messages first (default: none)",
+    )
+    parser.add_argument(
+        "--log", type=Path, metavar="FILE", help="append every message to FILE; see sop-chat-log"
+    )
+    parser.add_argument(
+        "--sync",
+        choices=[sync.value for sync in Sync],
+        default=Sync.SECOND.value,
+        help="when the log is on disk: after every batch, within a second, or when the system"
+        " likes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--log-size",
+        type=byte_size(PAGE_SIZE),
+        default=0,
+        metavar="SIZE",
+        help="begin another file when the log has so many bytes, as 64M (default: never)",
+    )
+    parser.add_argument(
+        "--log-keep",
+        type=at_least(1, int),
+        default=0,
+        metavar="N",
+        help="remove all but the N youngest files that the log has grown out of (default: none)",
     )
     parser.add_argument("--quiet", action="store_true", help="show no messages")
     parser.add_argument("--hide-keys", action="store_true", help="show no keys")
@@ -131,14 +167,25 @@ def _stage(
     return partial(stage3.serve, listeners, settings.key, console, settings.limits)
 
 
+def _open_log(options: argparse.Namespace, console: Console) -> RoomLog:
+    sync = Sync(options.sync)
+    return RoomLog.open(options.log, console, sync, options.log_size, options.log_keep)
+
+
 def _run_room(
     options: argparse.Namespace,
     entrances: Mapping[str, Sequence[socket.socket]],
     settings: _Settings,
     console: Console,
+    log: RoomLog | None,
 ) -> int:
     """The whole room, by the listeners of each door; the exit status."""
     server = Server(settings.key, console, settings.limits, history=options.history)
+    room = server.room
+    if log is not None:
+        room.watchers = [*room.watchers, log]
+        room.sequence = log.next - 1
+        room.history.add(last_frames(options.log, options.history)[1])
     makers: dict[str, Callable[[], Door]] = {
         "frame": FrameDoor,
         "line": LineDoor,
@@ -155,7 +202,8 @@ def _run_room(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(notifier.watchdog)
             notifier.ready()  # the sockets listen already
-            await server.serve(doors)
+            async with log.running() if log else contextlib.nullcontext():
+                await server.serve(doors)
             nursery.cancel_scope.cancel()
 
     def reload() -> None:

@@ -69,7 +69,7 @@ BREAKS: dict[str, tuple[object, str, object]] = {
     "shown_bytes": (display, "printable", lambda data: data.decode("utf-8", "replace")),
     "shown_frames": (display, "escape", lambda text: text),
     "shown_text": (display, "escape", lambda text: text),
-    "size": (commands, "byte_size", lambda text: 0),
+    "size": (commands, "byte_size", lambda least: lambda text: 0),
     "talk_doorway": (talk, "asks_who", lambda text: not text),
     "talk_message": (talk, "parse", lambda message: message.partition(b" says: ")[::2]),
     "talk_messages": (protocols.TalkProtocol, "feed", lambda self, data: []),

@@ -5,7 +5,9 @@ import pytest
 from sopchat import entry
 
 
-@pytest.mark.parametrize("name", ["sop_chat", "chat_server", "talk_server", "sop_chat_client"])
+@pytest.mark.parametrize(
+    "name", ["sop_chat", "chat_server", "talk_server", "sop_chat_log", "sop_chat_client"]
+)
 def test_every_command_has_an_entry_point_that_runs_it(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,12 +82,10 @@ def size(material: Material) -> None:
     """A text is a number of bytes, as digits with or without a unit, or refused."""
     text = material.text()
     with contextlib.suppress(argparse.ArgumentTypeError):
-        number = byte_size(text)
-        assert number >= 0
-        assert int(text.rstrip("kKmMgGtT")) <= number
-        assert number == int(text.rstrip("kKmMgGtT")) * 1024 ** (
-            "kmgt".index(text[-1].lower()) + 1 if text[-1].isalpha() else 0
-        )
+        number = byte_size(1)(text)
+        digits = text.rstrip("kKmMgG")
+        assert number >= 1
+        assert number == int(digits) << 10 * " kmg".index(text[len(digits) :].lower() or " ")
 
 
 @target(64)

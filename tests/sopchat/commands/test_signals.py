@@ -129,7 +129,7 @@ def test_closing_its_terminal_ends_it() -> None:
     [
         (b"rate = 5.5.5", "cannot read the limits in"),
         (b"rate = 'fast'", "'fast' is no rate: one like 50/s or 600/min is"),
-        (b"max-in-flight = 'lots'", "'lots' is no size: a number of bytes or 64M is"),
+        (b"max-in-flight = 'lots'", "'lots' is no size: one is 500000, 64M or 2G"),
         (b"colour = 'red'", "'colour' in"),
         (b"\xff", "cannot read the limits in"),
     ],
