@@ -50,6 +50,8 @@ class Server:
         """
         for door, listeners in doors.items():
             self._console.listening(listeners[0].getsockname()[1], door.title)
+        if self._tls is None:
+            self._console.unencrypted(listener for group in doors.values() for listener in group)
         entrances = [(door, listener) for door, group in doors.items() for listener in group]
         trio.lowlevel.add_instrument(self.room.turn)
         try:

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from sopchat.arguments import Parser, UsageError, at_least, port_number, read_key, system_words
 from sopchat.commands.running import console_on_stdout, run_until_signal
@@ -17,6 +18,7 @@ from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
 from sopchat.server import Server
 from sopchat.stages import stage1, stage2, stage3
+from sopchat.tls import Identity, identity, own_identity
 
 _DESCRIPTION = """\
 A private chat room: listens on a TCP port, lets in who knows the key, shows every
@@ -26,6 +28,7 @@ _EPILOG = """\
 example:
   sop-chat 9000 key                          the room
   sop-chat-client localhost 9000 ann key     joins it, in another terminal
+  sop-chat 9000 key --tls auto               encrypted; sop-chat-client --tls joins it
 
 A key that begins with - stands behind --.
 
@@ -44,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if options.stage < 4 and (options.line or options.talk):
         parser.error("--line and --talk are doors of the whole room, not of a stage")
+    if options.stage < 4 and (options.tls or options.tls_cert or options.tls_key):
+        parser.error("TLS is of the whole room, not of a stage")
+    try:
+        shown = _identity(options)
+    except UsageError as error:
+        parser.error(str(error))
     listeners: dict[int, list[socket.socket]] = {}
     for port in filter(None, (options.port, options.line, options.talk)):
         try:
@@ -58,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         auth_timeout=options.auth_timeout,
     )
     console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
-    program = _program(options, listeners, key, console, limits)
+    if shown is not None:
+        console.encrypted(shown.fingerprint)
+    program = _program(options, listeners, key, console, limits, shown)
     return run_until_signal(console, program)
 
 
@@ -98,6 +109,21 @@ def _parser() -> Parser:
         metavar="SECONDS",
         help="time to authenticate (default: %(default)g)",
     )
+    tls = parser.add_argument_group("encrypted, by every door (docs/tls.md)")
+    tls.add_argument(
+        "--tls",
+        choices=("auto",),
+        help="with a certificate of our own, made at first use; its fingerprint is shown",
+    )
+    tls.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="with this certificate (PEM, the chain)"
+    )
+    tls.add_argument(
+        "--tls-key",
+        type=Path,
+        metavar="FILE",
+        help="its key, where it is not in the same file",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no messages")
     parser.add_argument("--hide-keys", action="store_true", help="show no keys")
     parser.add_argument(
@@ -110,12 +136,24 @@ def _parser() -> Parser:
     return parser
 
 
+def _identity(options: argparse.Namespace) -> Identity | None:
+    """What an encrypted room shows of itself, if it is to be one. Raises UsageError."""
+    if options.tls_cert is not None:
+        if options.tls is not None:
+            raise UsageError("the certificate is given twice: with --tls auto and --tls-cert")
+        return identity(options.tls_cert, options.tls_key)
+    if options.tls_key is not None:
+        raise UsageError("--tls-key is the key of a certificate, which --tls-cert says")
+    return None if options.tls is None else own_identity()
+
+
 def _program(
     options: argparse.Namespace,
     listeners: Mapping[int, Sequence[socket.socket]],
     key: bytes,
     console: Console,
     limits: Limits,
+    shown: Identity | None,
 ) -> Callable[[], Awaitable[None]]:
     """What the options ask for, by the listeners of each port."""
     main_listeners = listeners[options.port]
@@ -125,7 +163,7 @@ def _program(
         return partial(stage2.serve, main_listeners, key, console)
     if options.stage == 3:
         return partial(stage3.serve, main_listeners, key, console, limits)
-    server = Server(key, console, limits)
+    server = Server(key, console, limits, None if shown is None else shown.context)
     doors: dict[Door, Sequence[socket.socket]] = {FrameDoor(): main_listeners}
     if options.line:
         doors[LineDoor()] = listeners[options.line]

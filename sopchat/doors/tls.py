@@ -1,6 +1,7 @@
 """A connection that is encrypted, over one that is not: any door may have it."""
 
 import contextlib
+import errno
 import ssl
 from collections.abc import Sequence
 
@@ -13,6 +14,10 @@ from sopchat.wire.tls import TlsCodec
 
 # Encrypted at once for one write (bytes): four records, as large as TLS has them.
 _WRITE_SIZE = 64 * 1024
+
+# Encrypted bytes that may wait for the socket: one write, and what TLS answers by itself. A client
+# that asks for answers and takes none would fill the memory with them.
+_MOST_WAITING = 2 * _WRITE_SIZE
 
 
 @attrs.define(eq=False)
@@ -49,20 +54,13 @@ class TlsConnection:
         try:
             while not self._codec.handshake():
                 await self._flush()
-                await self._receive()
+                await self._below.wait_readable()
+                with contextlib.suppress(BlockingIOError):
+                    self._codec.feed(self._below.receive_now(READ_SIZE))
         finally:
             # The end of the handshake, or what is wrong with it.
             with contextlib.suppress(OSError):
                 self._flush_now()
-
-    async def _receive(self) -> None:
-        """Wait for bytes and feed them; the end of the stream breaks the handshake."""
-        while True:
-            try:
-                self._codec.feed(self._below.receive_now(READ_SIZE))
-                return
-            except BlockingIOError:
-                await self._below.wait_readable()
 
     async def wait_readable(self) -> None:
         """Wait until there is something to receive, or return at once where there is already."""
@@ -73,15 +71,19 @@ class TlsConnection:
 
     def receive_now(self, most: int, /) -> bytes:
         """Give at most `most` of the plain bytes that have come; none at the end of the stream."""
-        while True:
-            try:
-                return self._codec.decrypt(most)
-            except BlockingIOError:
-                self._codec.feed(self._below.receive_now(READ_SIZE))
-            finally:
-                # TLS answers some of what it reads by itself.
-                with contextlib.suppress(OSError):
-                    self._flush_now()
+        if len(self._rest) > _MOST_WAITING:
+            raise OSError(errno.ENOBUFS, "it takes none of the answers that it asks for")
+        try:
+            if self._codec.more:
+                with contextlib.suppress(BlockingIOError):
+                    return self._codec.decrypt(most)
+            # One read and no more: what TLS says to itself gives no bytes, and may never end.
+            self._codec.feed(self._below.receive_now(READ_SIZE))
+            return self._codec.decrypt(most)
+        finally:
+            # TLS answers some of what it reads by itself.
+            with contextlib.suppress(OSError):
+                self._flush_now()
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until all is out of what was encrypted; encrypt bytes of the pieces where none was.
@@ -98,6 +100,8 @@ class TlsConnection:
 
     def send_now(self, piece: bytes | memoryview, /) -> int:
         """The same without waiting. Raises BlockingIOError where `send` would wait."""
+        if not self._codec.ready:
+            raise BlockingIOError
         taken = 0
         try:
             while taken < len(piece):
