@@ -251,7 +251,7 @@ async def test_a_handshake_that_hangs_ends_when_its_time_is_over() -> None:
         await half.send_all(b"\x16\x03\x01\x02\x00\x01")
         for stream in (silent, half):
             assert await stream.receive_some() == b""
-        told = [line.partition(" did ")[2] for line in room.lines]
+        told = [line.partition(" did ")[2] for line in room.lines if " did " in line]
         assert told == ["not join: did not authenticate in time"] * 2
 
 
