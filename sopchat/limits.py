@@ -36,6 +36,10 @@ CONSOLE_MARK = 8 * 1024 * 1024
 # How long the end waits for a console that does not take the last lines (seconds).
 CONSOLE_FAREWELL = 1.0
 
+# How long an encrypted connection is kept to say goodbye to who does not take it at once (seconds):
+# our client waits for it as long.
+TLS_FAREWELL = 5.0
+
 # Pause before accepting again when the system is out of descriptors or memory (seconds):
 # long enough for somebody to leave, short enough not to be noticed.
 ACCEPT_BACKOFF = 0.1

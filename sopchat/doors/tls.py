@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from sopchat.doors.tcp import SocketConnection
-from sopchat.limits import READ_SIZE
+from sopchat.limits import READ_SIZE, TLS_FAREWELL
 from sopchat.wire.tls import TlsCodec
 
 # Encrypted at once for one write (bytes): four records, as large as TLS has them.
@@ -35,6 +35,7 @@ class TlsConnection:
     # Encrypted bytes that the socket has not taken yet, and the plain bytes they stand for.
     _rest: bytes = attrs.field(default=b"", init=False)
     _owed: int = attrs.field(default=0, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._codec = TlsCodec(self._context, server=True)
@@ -141,12 +142,37 @@ class TlsConnection:
         return self._below.unacknowledged() + len(self._rest)
 
     def close(self, *, reset: bool = False) -> None:
-        """Say goodbye, if the socket takes it, and close."""
-        if not reset and self._codec.ready and not self._rest:
+        """Say goodbye and close. Who does not take it at once gets a while; nobody waits for that.
+
+        The system would keep plain bytes for it. Without the end of what was encrypted, and without
+        a goodbye, it would have to take that for a connection that was cut.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        if reset or not self._codec.ready:
+            self._below.close(reset=reset)
+            return
+        try:
+            self._flush_now()
             self._codec.end()
-            with contextlib.suppress(OSError):
-                self._flush_now()
-        self._below.close(reset=reset)
+            self._flush_now()
+        except BlockingIOError:
+            trio.lowlevel.spawn_system_task(self._say_goodbye)
+        except OSError:
+            self._below.close()
+        else:
+            self._below.close()
+
+    async def _say_goodbye(self) -> None:
+        """Flush and close, also where the server ends meanwhile."""
+        try:
+            with trio.move_on_after(TLS_FAREWELL), contextlib.suppress(OSError):
+                await self._flush()
+                self._codec.end()
+                await self._flush()
+        finally:
+            self._below.close()
 
 
 def _first(pieces: Sequence[bytes | memoryview], size: int) -> list[bytes | memoryview]:

@@ -12,7 +12,7 @@ import attrs
 import pytest
 import trio
 from sopchat_client.tls import TlsStream
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from sopchat.doors import Door
 from sopchat.doors.frame import FrameDoor
@@ -20,6 +20,7 @@ from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
 from sopchat.doors.tcp import SocketConnection
 from sopchat.doors.tls import TlsConnection
+from sopchat.limits import TLS_FAREWELL
 from sopchat.wire.tls import ALERT, TlsCodec
 from tests.support.frames import frame, frames
 from tests.support.tls import client_side, encrypted_room, receive, server_side, until
@@ -167,6 +168,29 @@ async def test_who_takes_none_of_the_answers_it_asks_for_fills_no_memory(
             for _ in range(100):
                 connection.receive_now(1)
         assert caught.value.errno == errno.ENOBUFS
+
+
+async def test_who_reads_late_still_gets_whole_records_and_a_goodbye() -> None:
+    async with connected() as (connection, client, _):
+        taken = take_now(connection)
+        connection.close()
+        connection.close()
+        data = bytearray()
+        while piece := await client.receive_some():  # a stream that is cut would raise
+            data += piece
+        assert taken < len(data) < len(PIECE)
+        assert data == PIECE[: len(data)]
+
+
+async def test_who_never_reads_is_closed_a_while_later(autojump_clock: MockClock) -> None:
+    async with connected() as (connection, _, below):
+        take_now(connection)
+        connection.close()
+        assert below.descriptor != -1
+        await trio.sleep(TLS_FAREWELL - 1)
+        assert below.descriptor != -1
+        await trio.sleep(2)
+        assert below.descriptor == -1
 
 
 async def test_nothing_is_sent_before_hands_are_shaken() -> None:
