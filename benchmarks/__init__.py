@@ -7,5 +7,6 @@ workloads.py   what is measured, and how
 targets.py     what has to hold between the figures
 report.py      tables and JSON
 chart.py       the figures as pictures
+tls.py         what encryption costs: scripts/bench-tls
 __main__.py    the command, scripts/bench
 """

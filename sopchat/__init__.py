@@ -4,6 +4,8 @@ From the bytes inwards, each module knowing only those above it:
 
 wire/          frames and text as pure bytes: no I/O
 arguments.py   what all commands share: keys, ports, wrong use
+state.py       what is kept for the user from one run to the next
+tls.py         what an encrypted room shows of itself: its certificate
 limits.py      every limit, with its reason
 departure.py   why a member left, as a value
 connection.py  what is needed of a byte stream to one client

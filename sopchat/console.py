@@ -7,10 +7,12 @@ shown as soon as the output moves again.
 
 import contextlib
 import errno
+import ipaddress
 import os
 import select
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -64,6 +66,20 @@ class Console:
         """The server accepts connections now: frame clients', or those of the door named."""
         shown = printable(os.fsencode(place))
         self.show(f"listening on {shown}{f' for {door}' if door else ', Ctrl-C ends'}")
+
+    def encrypted(self, fingerprint: str) -> None:
+        """What crosses the network will be encrypted; who joins may compare the fingerprint."""
+        self.show(f"encrypted; the certificate's SHA-256 fingerprint is {fingerprint}")
+
+    def unencrypted(self, listeners: Iterable[socket.socket]) -> None:
+        """Nothing will be: told where others than this machine may listen."""
+        hosts = {
+            listener.getsockname()[0].removeprefix("::ffff:")
+            for listener in listeners
+            if listener.family != socket.AF_UNIX
+        }
+        if not all(ipaddress.ip_address(host.partition("%")[0]).is_loopback for host in hosts):
+            self.show("what is said crosses the network in the clear; --tls auto encrypts it")
 
     def exhausted(self, error: OSError) -> None:
         """The system has no descriptor or memory for one more connection."""

@@ -15,6 +15,7 @@ class Reason(enum.Enum):
     RESET = "connection reset (ECONNRESET)"
     LOST = "connection lost"
     NO_TLS = "does not speak TLS as it is spoken here"
+    DISTRUSTS = "does not trust the certificate"
     TOO_SLOW = "too slow for what the others say"
     AUTH_DEADLINE = "did not authenticate in time"
     CROWDED_OUT = "had not authenticated and made room for a newer connection"
@@ -30,6 +31,16 @@ class Reason(enum.Enum):
 _BY_ERRNO = {errno.EPIPE: Reason.BROKEN_PIPE, errno.ECONNRESET: Reason.RESET}
 
 
+# The alerts of who looked at our certificate, as OpenSSL calls them.
+_DISTRUSTS = (
+    "UNKNOWN_CA",
+    "BAD_CERTIFICATE",
+    "CERTIFICATE_UNKNOWN",
+    "CERTIFICATE_EXPIRED",
+    "UNSUPPORTED_CERTIFICATE",
+)
+
+
 @attrs.frozen
 class Departure:
     """How one connection ended."""
@@ -43,10 +54,13 @@ class Departure:
     @classmethod
     def from_error(cls, error: OSError) -> "Departure":
         """The departure that a failed read or write means."""
-        if isinstance(error, ssl.SSLEOFError):
+        if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
             return cls(Reason.CLOSED)
         if isinstance(error, ssl.SSLError):
-            return cls(Reason.NO_TLS, (error.reason or str(error)).replace("_", " ").lower())
+            said = error.reason or str(error)
+            if "_ALERT_" in said and said.endswith(_DISTRUSTS):
+                return cls(Reason.DISTRUSTS)
+            return cls(Reason.NO_TLS, said.replace("_", " ").lower())
         reason = _BY_ERRNO.get(error.errno or 0, Reason.LOST)
         return cls(reason, (error.strerror or str(error)) if reason is Reason.LOST else "")
 

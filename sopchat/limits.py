@@ -38,6 +38,10 @@ CONSOLE_MARK = 8 * 1024 * 1024
 # How long the end waits for a console that does not take the last lines (seconds).
 CONSOLE_FAREWELL = 1.0
 
+# How long an encrypted connection is kept to say goodbye to who does not take it at once (seconds):
+# our client waits for it as long.
+TLS_FAREWELL = 5.0
+
 # The room log is written at most this often (seconds): what a server that is killed loses of it,
 # and a busy room pays for a batch instead of for every frame.
 LOG_INTERVAL = 0.02

@@ -75,6 +75,8 @@ class Server:
         for door, listeners in doors.items():
             for place in dict.fromkeys(map(shown_place, listeners)):
                 self._console.listening(place, door.title)
+        if self._tls is None:
+            self._console.unencrypted(listener for group in doors.values() for listener in group)
         entrances = [(door, listener) for door, group in doors.items() for listener in group]
         trio.lowlevel.add_instrument(self.room.turn)
         try:

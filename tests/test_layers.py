@@ -38,10 +38,12 @@ def test_the_server_imports_neither_the_client_nor_the_grader(file: Path) -> Non
 
 
 @pytest.mark.parametrize("file", files(CLIENT), ids=str)
-def test_the_client_shares_only_the_wire_and_the_arguments_with_the_server(file: Path) -> None:
+def test_the_client_shares_only_the_wire_the_arguments_and_the_state_with_the_server(
+    file: Path,
+) -> None:
     for name in imports(file):
         if name.split(".")[0] == "sopchat":
-            assert name == "sopchat.arguments" or name.startswith("sopchat.wire")
+            assert name.startswith(("sopchat.arguments", "sopchat.state", "sopchat.wire"))
 
 
 @pytest.mark.parametrize("file", files(GRADER), ids=str)

@@ -11,6 +11,9 @@
     trio.run(main)
 
 errors.py     what can end a chat
+known.py      servers met before, by what they showed
+tls.py        an encrypted stream
+trust.py      who is believed to be the server; Tls
 protocols.py  what is said and understood in each protocol; Message
 chat.py       connect and Chat: the API
 render.py     how a message is shown: a line, or JSON
@@ -37,15 +40,18 @@ __all__ = [
     "Message",
     "Refused",
     "ServerGone",
+    "Tls",
+    "Untrusted",
     "connect",
 ]
 
 if TYPE_CHECKING:
     from sopchat_client.chat import Chat, connect
-    from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone
+    from sopchat_client.errors import CannotConnect, ChatError, Refused, ServerGone, Untrusted
     from sopchat_client.protocols import Message
+    from sopchat_client.trust import Tls
 else:
-    _MODULES = {"Chat": "chat", "connect": "chat", "Message": "protocols"}
+    _MODULES = {"Chat": "chat", "connect": "chat", "Message": "protocols", "Tls": "trust"}
 
     def __getattr__(name: str) -> object:
         """The API, imported when it is used: who completes a command line never waits for Trio."""

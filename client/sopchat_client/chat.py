@@ -8,6 +8,7 @@ import sys
 import termios
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Literal
 
 import attrs
@@ -17,6 +18,8 @@ from sopchat.arguments import system_words
 from sopchat.wire.frame import NAME_SIZE, TEXT_SIZE, checked
 from sopchat_client.errors import CannotConnect, ServerGone
 from sopchat_client.protocols import PROTOCOLS, ChatProtocol, Message
+from sopchat_client.tls import TlsStream
+from sopchat_client.trust import Tls, encrypted
 
 # One read takes this many bytes at most: 128 frames.
 _READ_SIZE = 64 * 1024
@@ -102,10 +105,11 @@ class Chat:
 
     def unacknowledged(self) -> int:
         """Bytes that the server's system has not confirmed (SIOCOUTQ); 0 where none can tell."""
-        if not isinstance(self._stream, trio.SocketStream):
+        carrier = self._stream.below if isinstance(self._stream, TlsStream) else self._stream
+        if not isinstance(carrier, trio.SocketStream):
             return 0
         try:
-            answer = fcntl.ioctl(self._stream.socket.fileno(), termios.TIOCOUTQ, bytes(4))
+            answer = fcntl.ioctl(carrier.socket.fileno(), termios.TIOCOUTQ, bytes(4))
         except OSError:
             return 0
         return int.from_bytes(answer, sys.byteorder)
@@ -132,6 +136,7 @@ async def connect(
     name: str | bytes,
     key: str | bytes | None,
     protocol: Literal["frame", "numbered", "line", "talk"] = "frame",
+    tls: Tls | None = None,
 ) -> AsyncIterator[Chat]:
     """Join the room at `host` and `port` as `name`; leave it at the block's end.
 
@@ -143,20 +148,26 @@ async def connect(
     The end of the block waits until the server has read all that was sent, and raises ServerGone
     if it does not say so by closing the connection; an exception leaves at once.
 
-    A key of None joins a line or talk server that has none.
+    A key of None joins a line or talk server that has none. With `tls` the connection is encrypted,
+    and who is not believed to be the server hears neither name nor key.
 
     Raises FieldTooLong or FieldHoldsNul if the name (64 bytes) or the key (448 bytes) cannot
-    be said in a frame; CannotConnect; Refused.
+    be said in a frame; CannotConnect; Refused; Untrusted.
     """
     name = checked(encoded(name), NAME_SIZE, "the name")
     key = None if key is None else checked(encoded(key), TEXT_SIZE, "the key")
     speaks = PROTOCOLS[protocol]()
-    stream = await _open(host, port)
+    stream: trio.abc.HalfCloseableStream
+    if tls is None:
+        stream = await _open(host, port)
+    else:
+        stream = await encrypted(partial(_open, host, port), host, port, tls)
     try:
         with trio.move_on_after(CONNECT_TIMEOUT) as scope, _translated():
             await speaks.join(stream, name, key)
         if scope.cancelled_caught:
-            raise CannotConnect(f"{host} port {port} does not answer")
+            hint = ": it may be encrypted, which takes TLS" if tls is None else ""
+            raise CannotConnect(f"{host} port {port} does not answer{hint}")
         chat = Chat(name, stream, speaks)
         yield chat
         await chat.leave()

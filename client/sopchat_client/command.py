@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import trio
@@ -24,9 +24,11 @@ from sopchat_client.errors import (
     OutputFailed,
     Refused,
     ServerGone,
+    Untrusted,
     first,
 )
 from sopchat_client.parser import ClientParser
+from sopchat_client.trust import Tls
 
 # So many texts that did not arrive are shown; of more, all are kept in a file.
 _MOST_SHOWN = 20
@@ -40,6 +42,7 @@ _STATUS: dict[type[BaseException], int] = {
     CannotConnect: 2,
     Refused: 3,
     ServerGone: 4,
+    Untrusted: 6,
 }
 
 
@@ -98,7 +101,8 @@ def _key(options: argparse.Namespace) -> bytes | None:
 
 async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
     host, port = options.host, options.port
-    async with connect(host, port, options.name, key, options.protocol) as chat:
+    tls = _tls(options, _tell)
+    async with connect(host, port, options.name, key, options.protocol, tls) as chat:
         if options.exec is not None:
             # Imported here, as the prompt below: between pipes nobody waits for it.
             from sopchat_client import execute
@@ -115,6 +119,13 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
             line = render.as_line if os.environ.get("NO_COLOR") else render.as_coloured_line
             more = "" if options.plain or _has_textual() else _MORE
             await prompt.talk(chat, line, f"joined {host} port {port}; Ctrl-D leaves\n{more}")
+
+
+def _tls(options: argparse.Namespace, tell: Callable[[str], None]) -> Tls | None:
+    """Whether the connection is encrypted, and who is trusted."""
+    if not options.tls and options.fingerprint is None and options.ca is None:
+        return None
+    return Tls(options.fingerprint, options.ca, tell)
 
 
 def _kept(details: list[str]) -> str:
@@ -167,7 +178,8 @@ def _talk_on_full_screen(options: argparse.Namespace, key: bytes | None) -> None
 
     host, port, name = options.host, options.port, options.name
     conversation = Conversation(printable(name), f"{host}:{port}")
-    chat = Link(partial(connect, host, port, name, key, options.protocol), conversation.tell)
+    tls = _tls(options, conversation.notice)
+    chat = Link(partial(connect, host, port, name, key, options.protocol, tls), conversation.tell)
     light = options.theme == "light" if options.theme else background_is_light()
     try:
         run.talk(chat, conversation, _tell, light=light, mouse=options.mouse)

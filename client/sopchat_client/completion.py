@@ -43,6 +43,6 @@ class _Values(BaseCompleter):
     ) -> Iterable[str]:
         if action.dest == "host":
             return [f"@{name}" for name in profiles.names()]
-        if action.dest in ("key_file", "exec"):
+        if action.dest in ("key_file", "exec", "ca"):
             return FilesCompleter()(prefix)
         return []

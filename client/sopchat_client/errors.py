@@ -3,6 +3,7 @@
 ChatError
 ├── CannotConnect   nobody listens there, or the network says no
 ├── Refused         closed instead of echoing: the key, or a full room
+├── Untrusted       encrypted, and not the server that it should be
 ├── ServerGone      the connection ended while it was in use
 ├── InputFailed     what was to be said cannot be read, or not be said
 └── OutputFailed    what arrives cannot be written any more
@@ -23,6 +24,10 @@ class Refused(ChatError):
     The frame protocol closes without a byte both for a wrong key and for a full room, so
     nobody can tell which of the two it was.
     """
+
+
+class Untrusted(ChatError):
+    """The server's certificate is not trusted, or not the one that it was: it heard nothing."""
 
 
 class InputFailed(ChatError):

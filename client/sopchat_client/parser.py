@@ -6,8 +6,10 @@ It must not wait for Trio: a shell that completes a command line uses it as well
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from sopchat.arguments import KEY_VARIABLE, Parser, UsageError, port_number
+from sopchat.wire.fingerprint import read_fingerprint
 from sopchat.wire.frame import NAME_SIZE
 from sopchat_client import profiles
 
@@ -36,6 +38,7 @@ exit status:
        so they cannot be told apart)
   4    the server went away
   5    a defect of the client
+  6    encrypted, and not the server that it should be: it was told nothing
   130  Ctrl-C between pipes or with --exec"""
 
 
@@ -78,6 +81,25 @@ class ClientParser(Parser):
             help="run COMMAND in a shell for every message, a JSON object on its standard input,"
             " and send what it prints; standard input is not read",
         )
+        tls = self.add_argument_group("encrypted (docs/tls.md)")
+        tls.add_argument(
+            "--tls",
+            action="store_true",
+            help="the server is one that the system trusts, or the one that was there the first"
+            " time",
+        )
+        tls.add_argument(
+            "--fingerprint",
+            type=_fingerprint,
+            metavar="SHA256",
+            help="the server is the one with this certificate, as its console says; implies --tls",
+        )
+        tls.add_argument(
+            "--ca",
+            type=Path,
+            metavar="FILE",
+            help="the server is one for whom these authorities vouch (PEM); implies --tls",
+        )
         screen = self.add_argument_group("on a terminal")
         screen.add_argument(
             "--plain",
@@ -109,6 +131,8 @@ class ClientParser(Parser):
         if options.completion is not None:  # all that it needs
             return options
         try:
+            if options.fingerprint is not None and options.ca is not None:
+                raise UsageError("one of --fingerprint and --ca is enough")
             if options.host is not None and options.host.startswith("@"):
                 return self._with_profile(options, arguments)
             self._require(options)
@@ -126,6 +150,8 @@ class ClientParser(Parser):
             )
         profile = profiles.read(options.host[1:])
         said = profile.options()
+        if options.fingerprint is not None or options.ca is not None:
+            said = {key: value for key, value in said.items() if key not in ("fingerprint", "ca")}
         self.set_defaults(**said)
         options = super().parse(arguments)
         options.host = said["host"]
@@ -139,3 +165,11 @@ class ClientParser(Parser):
         if missing:
             raise UsageError(f"the following arguments are required: {', '.join(missing)}")
         options.port = port_number(options.port)
+
+
+def _fingerprint(text: str) -> str:
+    """An argument type. Raises ArgumentTypeError."""
+    try:
+        return read_fingerprint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from sopchat.arguments import UsageError, read_key, system_words
+from sopchat.wire.fingerprint import read_fingerprint
 from sopchat.wire.frame import NAME_SIZE, checked
 
 # Checks what a key of a table says. Raises ValueError.
@@ -44,6 +45,10 @@ def _is_port(_: object, field: "attrs.Attribute[Any]", value: object) -> None:
 
 def _is_name(_: object, field: "attrs.Attribute[Any]", value: str) -> None:
     checked(value.encode(), NAME_SIZE, f"the {_called(field)}")
+
+
+def _is_fingerprint(_: object, __: "attrs.Attribute[Any]", value: object) -> None:
+    read_fingerprint(str(value))
 
 
 def _is_one_of(
@@ -81,6 +86,10 @@ class Table:
     key_file: str | None = attrs.field(default=None, validator=_optional(_is_text))
     key_command: str | None = attrs.field(default=None, validator=_optional(_is_text))
 
+    tls: bool | None = attrs.field(default=None, validator=_optional(_is_bool))
+    fingerprint: str | None = attrs.field(default=None, validator=_optional(_is_fingerprint))
+    ca: str | None = attrs.field(default=None, validator=_optional(_is_text))
+
     plain: bool | None = attrs.field(default=None, validator=_optional(_is_bool))
     theme: str | None = attrs.field(default=None, validator=_optional(_is_one_of(THEMES)))
     mouse: bool | None = attrs.field(default=None, validator=_optional(_is_bool))
@@ -88,6 +97,10 @@ class Table:
     def __attrs_post_init__(self) -> None:
         if sum(key is not None for key in (self.key, self.key_file, self.key_command)) > 1:
             raise ValueError("one of key, key-file and key-command is enough")
+        if self.fingerprint is not None and self.ca is not None:
+            raise ValueError("one of fingerprint and ca is enough")
+        if self.tls is False and (self.fingerprint is not None or self.ca is not None):
+            raise ValueError("fingerprint and ca are for tls = true")
 
 
 @attrs.frozen
@@ -106,6 +119,10 @@ class Profile:
         said["name"] = self._table.name.encode()
         if self._table.key_file is not None:
             said["key_file"] = self._file.parent / _expanded(self._table.key_file)
+        if self._table.ca is not None:
+            said["ca"] = self._file.parent / _expanded(self._table.ca)
+        if self._table.fingerprint is not None:
+            said["fingerprint"] = read_fingerprint(self._table.fingerprint)
         return said
 
     def key(self) -> bytes | None:

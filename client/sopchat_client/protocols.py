@@ -27,6 +27,7 @@ from sopchat.wire.frame import (
     split_text,
 )
 from sopchat.wire.line import LineBuffer, lines
+from sopchat.wire.tls import ALERT
 from sopchat_client.errors import CannotConnect, Refused
 
 
@@ -88,6 +89,7 @@ class FrameProtocol:
                 if not data:
                     break
                 echo += data
+        _check_plain(echo)
         if not echo:
             raise Refused(
                 "the key is wrong or the room is full (the server closed the connection without"
@@ -140,6 +142,7 @@ class LineProtocol:
             # A byte at a time: what comes behind the welcome is a message.
             while not told.endswith(b"Welcome.\r\n") and (data := await stream.receive_some(1)):
                 told += data
+        _check_plain(told)
         if not told.endswith(b"Welcome.\r\n"):
             reason = told.rpartition(b": ")[2].strip().decode("utf-8", "backslashreplace")
             raise Refused(f"the server closed the connection: {reason or 'it did not say why'}")
@@ -184,7 +187,8 @@ class TalkProtocol:
         if greeting.startswith(b"You are"):
             raise Refused("the server closed the connection: the room is full")
         if greeting != talk.GREETING:
-            raise CannotConnect("what answers there is no talk server")
+            what = "what answers there is no talk server"
+            raise CannotConnect(what if greeting else f"{what}, unless it is encrypted (--tls)")
         if key is not None:
             await stream.send_all(self.encode(name, [key]))
 
@@ -205,6 +209,12 @@ class TalkProtocol:
                 name, text = talk.parse(line)
                 messages.append(Message.from_bytes(name or b"", text, line))
         return messages
+
+
+def _check_plain(answer: bytes) -> None:
+    """Raises CannotConnect for what an encrypted room answers to who does not encrypt."""
+    if answer.startswith(ALERT):
+        raise CannotConnect("the room is encrypted: it is joined with TLS (--tls)")
 
 
 PROTOCOLS: dict[str, Callable[[], ChatProtocol]] = {

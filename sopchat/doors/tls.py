@@ -1,6 +1,7 @@
 """A connection that is encrypted, over one that is not: any door may have it."""
 
 import contextlib
+import errno
 import ssl
 from collections.abc import Sequence
 
@@ -8,11 +9,15 @@ import attrs
 import trio
 
 from sopchat.doors.tcp import SocketConnection
-from sopchat.limits import READ_SIZE
+from sopchat.limits import READ_SIZE, TLS_FAREWELL
 from sopchat.wire.tls import TlsCodec
 
 # Encrypted at once for one write (bytes): four records, as large as TLS has them.
 _WRITE_SIZE = 64 * 1024
+
+# Encrypted bytes that may wait for the socket: one write, and what TLS answers by itself. A client
+# that asks for answers and takes none would fill the memory with them.
+_MOST_WAITING = 2 * _WRITE_SIZE
 
 
 @attrs.define(eq=False)
@@ -30,6 +35,7 @@ class TlsConnection:
     # Encrypted bytes that the socket has not taken yet, and the plain bytes they stand for.
     _rest: bytes = attrs.field(default=b"", init=False)
     _owed: int = attrs.field(default=0, init=False)
+    _closing: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._codec = TlsCodec(self._context, server=True)
@@ -49,20 +55,13 @@ class TlsConnection:
         try:
             while not self._codec.handshake():
                 await self._flush()
-                await self._receive()
+                await self._below.wait_readable()
+                with contextlib.suppress(BlockingIOError):
+                    self._codec.feed(self._below.receive_now(READ_SIZE))
         finally:
             # The end of the handshake, or what is wrong with it.
             with contextlib.suppress(OSError):
                 self._flush_now()
-
-    async def _receive(self) -> None:
-        """Wait for bytes and feed them; the end of the stream breaks the handshake."""
-        while True:
-            try:
-                self._codec.feed(self._below.receive_now(READ_SIZE))
-                return
-            except BlockingIOError:
-                await self._below.wait_readable()
 
     async def wait_readable(self) -> None:
         """Wait until there is something to receive, or return at once where there is already."""
@@ -73,15 +72,19 @@ class TlsConnection:
 
     def receive_now(self, most: int, /) -> bytes:
         """Give at most `most` of the plain bytes that have come; none at the end of the stream."""
-        while True:
-            try:
-                return self._codec.decrypt(most)
-            except BlockingIOError:
-                self._codec.feed(self._below.receive_now(READ_SIZE))
-            finally:
-                # TLS answers some of what it reads by itself.
-                with contextlib.suppress(OSError):
-                    self._flush_now()
+        if len(self._rest) > _MOST_WAITING:
+            raise OSError(errno.ENOBUFS, "it takes none of the answers that it asks for")
+        try:
+            if self._codec.more:
+                with contextlib.suppress(BlockingIOError):
+                    return self._codec.decrypt(most)
+            # One read and no more: what TLS says to itself gives no bytes, and may never end.
+            self._codec.feed(self._below.receive_now(READ_SIZE))
+            return self._codec.decrypt(most)
+        finally:
+            # TLS answers some of what it reads by itself.
+            with contextlib.suppress(OSError):
+                self._flush_now()
 
     async def send(self, pieces: Sequence[bytes | memoryview]) -> int:
         """Wait until all is out of what was encrypted; encrypt bytes of the pieces where none was.
@@ -98,6 +101,8 @@ class TlsConnection:
 
     def send_now(self, piece: bytes | memoryview, /) -> int:
         """The same without waiting. Raises BlockingIOError where `send` would wait."""
+        if not self._codec.ready:
+            raise BlockingIOError
         taken = 0
         try:
             while taken < len(piece):
@@ -137,12 +142,37 @@ class TlsConnection:
         return self._below.unacknowledged() + len(self._rest)
 
     def close(self, *, reset: bool = False) -> None:
-        """Say goodbye, if the socket takes it, and close."""
-        if not reset and self._codec.ready and not self._rest:
+        """Say goodbye and close. Who does not take it at once gets a while; nobody waits for that.
+
+        The system would keep plain bytes for it. Without the end of what was encrypted, and without
+        a goodbye, it would have to take that for a connection that was cut.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        if reset or not self._codec.ready:
+            self._below.close(reset=reset)
+            return
+        try:
+            self._flush_now()
             self._codec.end()
-            with contextlib.suppress(OSError):
-                self._flush_now()
-        self._below.close(reset=reset)
+            self._flush_now()
+        except BlockingIOError:
+            trio.lowlevel.spawn_system_task(self._say_goodbye)
+        except OSError:
+            self._below.close()
+        else:
+            self._below.close()
+
+    async def _say_goodbye(self) -> None:
+        """Flush and close, also where the server ends meanwhile."""
+        try:
+            with trio.move_on_after(TLS_FAREWELL), contextlib.suppress(OSError):
+                await self._flush()
+                self._codec.end()
+                await self._flush()
+        finally:
+            self._below.close()
 
 
 def _first(pieces: Sequence[bytes | memoryview], size: int) -> list[bytes | memoryview]:

@@ -9,11 +9,13 @@ from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Offer
 from sopchat.doors.frame import FrameDoor
+from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
 from sopchat.outbox import Outbox
 from sopchat.room import Member, Room
 from tests.support.connection import PlayedConnection
 from tests.support.frames import frame
+from tests.support.tls import HeardConsole
 
 
 @pytest.fixture
@@ -229,3 +231,18 @@ async def test_without_an_output_nothing_is_written_anywhere() -> None:
         console.listening("port 9000")
         console.relayed(a_member(), frame("ann", "x"))
         console.closing()
+
+
+@pytest.mark.parametrize(
+    ("host", "clear"), [("", True), ("127.0.0.1", False), ("::1", False), ("0.0.0.0", True)]
+)
+def test_that_others_may_listen_in_is_told_unless_only_this_machine_can(
+    host: str, clear: bool
+) -> None:
+    listeners = open_listeners(0, host or None)
+    console = HeardConsole()
+    console.unencrypted(listeners)
+    for listener in listeners:
+        listener.close()
+    words = "what is said crosses the network in the clear; --tls auto encrypts it"
+    assert console.lines == ([words] if clear else [])

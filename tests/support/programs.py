@@ -100,6 +100,12 @@ class Program:
             seen = self._changed.wait_for(lambda: self.stdout.count(text) >= times, PATIENCE)
         assert seen, f"{text!r} not in {self.stdout!r}, standard error {self.stderr!r}"
 
+    def wait_for_error(self, text: str) -> None:
+        """Wait until standard error holds `text`."""
+        with self._changed:
+            seen = self._changed.wait_for(lambda: text in self.stderr, PATIENCE)
+        assert seen, f"{text!r} not in {self.stderr!r}, standard output {self.stdout!r}"
+
     def write(self, data: bytes) -> None:
         """Write to standard input."""
         assert self.process.stdin is not None

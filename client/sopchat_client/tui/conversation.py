@@ -79,6 +79,11 @@ class Conversation:
                 self._connection(event)
         self.changed()
 
+    def notice(self, text: str) -> None:
+        """Something that is nobody's message."""
+        self._append(Kind.NOTICE, text)
+        self.changed()
+
     def said(self, saying: Saying) -> None:
         """The member has said something."""
         self._append(Kind.OWN, saying.text, self.name, saying=saying)

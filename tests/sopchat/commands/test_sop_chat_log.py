@@ -221,7 +221,7 @@ def test_a_second_server_on_one_log_refuses(tmp_path: Path) -> None:
     [
         (["--log", "/nowhere/log"], "cannot keep the room log /nowhere/log: No such file"),
         (["--log", "/dev/null"], "is no file that can be a room log"),
-        (["--log", "log", "--stage", "3"], "--log belong to the whole room"),
+        (["--log", "log", "--stage", "3"], "--log belongs to the whole room"),
         (["--log", "log", "--sync", "often"], "invalid choice: 'often'"),
         (["--log", "log", "--log-size", "many"], "'many' is no size: one is 500000, 64M or 2G"),
         (["--log", "log", "--log-size", "1K"], "1K is too small: at least 65536 bytes"),

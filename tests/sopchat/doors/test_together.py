@@ -295,7 +295,7 @@ def test_two_doors_cannot_have_one_port() -> None:
 def test_the_doors_are_not_for_the_early_stages() -> None:
     with Program(SOP_CHAT, "9000", "key", "--stage", "3", "--line", "9001") as program:
         assert program.wait() == 1
-        assert "--line, --talk, --unix, --history, --log belong to the whole room" in program.stderr
+        assert "--line belongs to the whole room, not to a stage" in program.stderr
 
 
 def test_nc_chats_through_the_line_door(house: House) -> None:

@@ -1,0 +1,116 @@
+"""The whole room with what an operator puts around it, until a signal ends it."""
+
+import argparse
+import contextlib
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import attrs
+import trio
+
+from sopchat.arguments import UsageError, read_key
+from sopchat.commands import descriptors
+from sopchat.commands.limit_options import read_limits
+from sopchat.commands.running import run_until_signal
+from sopchat.commands.tls_options import read_identity
+from sopchat.console import Console
+from sopchat.doors import Door
+from sopchat.doors.frame import FrameDoor
+from sopchat.doors.line import LineDoor
+from sopchat.doors.talk import TalkDoor
+from sopchat.limits import Limits
+from sopchat.log.reader import last_frames
+from sopchat.log.room_log import RoomLog
+from sopchat.server import Server
+from sopchat.service import Notifier
+from sopchat.tls import Identity
+
+
+@attrs.frozen
+class Settings:
+    """What is read anew on SIGHUP."""
+
+    key: bytes
+    limits: Limits
+    identity: Identity | None
+
+    @classmethod
+    def read(cls, options: argparse.Namespace) -> "Settings":
+        """What the options and the files they name ask for. Raises UsageError."""
+        key = read_key(options.key, options.key_file)
+        return cls(key, read_limits(options), read_identity(options))
+
+
+@attrs.define(eq=False)
+class RunningRoom:
+    """A server, its log, and the service manager that watches it."""
+
+    _options: argparse.Namespace
+    _console: Console
+    _log: RoomLog | None
+    _server: Server
+    _notifier: Notifier = attrs.field(factory=Notifier.from_environment)
+
+    @classmethod
+    def build(
+        cls,
+        options: argparse.Namespace,
+        settings: Settings,
+        console: Console,
+        log: RoomLog | None,
+    ) -> "RunningRoom":
+        """Put it together."""
+        tls = settings.identity.context if settings.identity else None
+        server = Server(settings.key, console, settings.limits, tls, options.history)
+        if log is not None:
+            server.room.watchers = [*server.room.watchers, log]
+            server.room.sequence = log.next - 1
+            server.room.history.add(last_frames(options.log, options.history)[1])
+        room = cls(options, console, log, server)
+        room._tell(settings)
+        return room
+
+    def run(self, entrances: Mapping[str, Sequence[socket.socket]]) -> int:
+        """Run until a signal, by the listeners of each door; the exit status."""
+        makers: dict[str, Callable[[], Door]] = {
+            "frame": FrameDoor,
+            "line": LineDoor,
+            "talk": partial(TalkDoor, self._server.roster),
+        }
+        doors = {makers[name](): listeners for name, listeners in entrances.items()}
+        return run_until_signal(
+            self._console, self._serve, doors, stop=self._stop, reload=self._reload
+        )
+
+    async def _serve(self, doors: Mapping[Door, Sequence[socket.socket]]) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._notifier.watchdog)
+            self._notifier.ready()  # the sockets listen already
+            async with self._log.running() if self._log else contextlib.nullcontext():
+                await self._server.serve(doors)
+            nursery.cancel_scope.cancel()
+
+    def _stop(self) -> None:
+        self._notifier.stopping()
+        self._server.stop()
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            settings = Settings.read(self._options)
+        except UsageError as error:
+            self._console.show(f"not reloaded, and all goes on as it was: {error}")
+        else:
+            tls = settings.identity.context if settings.identity else None
+            self._server.change(settings.key, settings.limits, tls)
+            self._console.show("reloaded: the key, the limits and the certificate")
+            self._tell(settings)
+        self._notifier.ready()
+
+    def _tell(self, settings: Settings) -> None:
+        """What the operator should know of the settings."""
+        if settings.identity is not None:
+            self._console.encrypted(settings.identity.fingerprint)
+        if trouble := descriptors.make_room(settings.limits):
+            self._console.show(trouble)
