@@ -134,12 +134,20 @@ class Program:
 
 
 class Server(Program):
-    """`sop-chat` on a reserved port, listening."""
+    """`sop-chat` on a reserved port, listening; `before` is a command that starts it."""
 
-    def __init__(self, *options: str, key: str = "key", stdout: int = subprocess.PIPE) -> None:
+    def __init__(
+        self,
+        *options: str,
+        key: str = "key",
+        env: dict[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+        before: Sequence[str] = (),
+    ) -> None:
         with contextlib.ExitStack() as stack:
             self.port = stack.enter_context(reserved_port())
-            super().__init__(SOP_CHAT, *options, str(self.port), key, stdout=stdout)
+            command = (*before, SOP_CHAT, *options, str(self.port), key)
+            super().__init__(*command, env=env, stdout=stdout)
             self._reservation = stack.pop_all()
         if stdout == subprocess.PIPE:
             self.wait_for("listening on port")
