@@ -5,7 +5,6 @@ import resource
 import select
 import socket
 import subprocess
-from collections.abc import Sequence
 
 import attrs
 
@@ -33,7 +32,6 @@ class Room(Server):
         shown: bool = False,
         env: dict[str, str] | None = None,
         stdout: int = subprocess.PIPE,
-        before: Sequence[str] = (),
     ) -> None:
         with contextlib.ExitStack() as doors:
             self.line = doors.enter_context(reserved_port())
@@ -41,9 +39,7 @@ class Room(Server):
             quiet = () if shown else ("--quiet",)
             ports = ("--line", str(self.line), "--talk", str(self.talk))
             limit = ("--max-clients", str(members))
-            super().__init__(
-                *ports, *limit, *quiet, *options, env=env, stdout=stdout, before=before
-            )
+            super().__init__(*ports, *limit, *quiet, *options, env=env, stdout=stdout)
             self._doors = doors.pop_all()
 
     def __exit__(self, *exception: object) -> None:

@@ -19,6 +19,7 @@ from tests.faults import (
     stuck,
 )
 from tests.faults.figures import Figure
+from tests.support.programs import require_tool
 
 
 def test_connections_that_end_at_any_point_leave_nothing_behind() -> None:
@@ -44,6 +45,8 @@ def test_a_bad_network_delays_and_loses_nothing_and_who_is_cut_off_is_noticed() 
 
 
 def test_a_bad_network_of_the_system_delays_and_loses_nothing() -> None:
+    for tool in ("unshare", "ip", "tc"):
+        require_tool(tool)
     try:
         figures = namespace.run(seconds=1.0)
     except namespace.Unable as why:

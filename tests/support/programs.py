@@ -14,7 +14,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -134,7 +134,7 @@ class Program:
 
 
 class Server(Program):
-    """`sop-chat` on a reserved port, listening; `before` is a command that starts it."""
+    """`sop-chat` on a reserved port, listening."""
 
     def __init__(
         self,
@@ -142,12 +142,10 @@ class Server(Program):
         key: str = "key",
         env: dict[str, str] | None = None,
         stdout: int = subprocess.PIPE,
-        before: Sequence[str] = (),
     ) -> None:
         with contextlib.ExitStack() as stack:
             self.port = stack.enter_context(reserved_port())
-            command = (*before, SOP_CHAT, *options, str(self.port), key)
-            super().__init__(*command, env=env, stdout=stdout)
+            super().__init__(SOP_CHAT, *options, str(self.port), key, env=env, stdout=stdout)
             self._reservation = stack.pop_all()
         if stdout == subprocess.PIPE:
             self.wait_for("listening on port")
