@@ -17,7 +17,9 @@ clocks.py       a wall clock that jumps
 crowd.py        a thousand members, of whom a tenth misbehave
 stuck.py        one member of a hundred that takes nothing
 console.py      an output that nobody reads
+kills.py        a server that is killed, and its room log
 memory.py       the worst that the rules allow, and the memory it takes
+fuzz/           bytes that no parser expects
 soak.py         all of it, at random, for long
 reliability.py  the list of experiments, and the command that runs them
 """

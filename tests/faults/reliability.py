@@ -19,6 +19,7 @@ from tests.faults import (
     crowd,
     descriptors,
     endings,
+    kills,
     memory,
     namespace,
     network,
@@ -41,6 +42,7 @@ EXPERIMENTS: Mapping[str, Callable[[], Figures]] = {
     "console": partial(console.run, words=200_000),
     "memory": partial(memory.run, members=64, seconds=60.0),
     "clocks": partial(clocks.run, seconds=20.0, jumps=200),
+    "kills": partial(kills.run, kills=100),
     "soak": partial(soak.run, minutes=10.0),
 }
 
