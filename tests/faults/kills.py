@@ -8,17 +8,17 @@ from pathlib import Path
 
 from sopchat.log.page import Group
 from sopchat.log.reader import scan
+from tests.faults.figures import Figure, Figures
 from tests.support.clients import PATIENCE, Client
 from tests.support.frames import cut, frame
 from tests.support.programs import SOP_CHAT, Program, reserved_port
 
 
-def run(kills: int, seed: int = 0) -> dict[str, float]:
-    """Kill a flooded server so many times, on one log; the figures.
+def run(kills: int, seed: int = 0) -> Figures:
+    """Kill a flooded server so many times, on one log.
 
-    kills; frames, those in the log; torn, the restarts that cut something off. Raises
-    AssertionError: the log is damaged or has a gap after a restart, or holds what was not sent, or
-    lost what it had before.
+    Raises AssertionError: the log is damaged or has a gap after a restart, or holds what was not
+    sent, or lost what it had before.
     """
     chance = random.Random(seed)
     torn = 0
@@ -37,7 +37,11 @@ def run(kills: int, seed: int = 0) -> dict[str, float]:
                     _flood(port, number, log, chance)
                 server.process.send_signal(signal.SIGKILL)
                 server.wait()
-        return {"kills": kills, "frames": known, "torn": torn}
+        return {
+            "kills, of a flooded server": Figure(kills),
+            "frames in the log, none missing": Figure(known),
+            "restarts that cut a torn tail off": Figure(torn),
+        }
 
 
 def _flood(port: int, number: int, log: Path, chance: random.Random) -> None:
@@ -64,7 +68,3 @@ def _checked(log: Path) -> int:
             number, _, place = one[64:].rstrip(b"\0").partition(b" ")
             assert one == frame("ann", f"{int(number)} {int(place)}")
     return following - 1
-
-
-if __name__ == "__main__":
-    print(run(100))

@@ -13,8 +13,10 @@ PATIENCE = 20.0
 class Client:
     """One TCP connection; every wait is bounded."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((host, port), timeout=PATIENCE)
+    def __init__(self, port: int, host: str = "127.0.0.1", *, source: str = "") -> None:
+        self.socket = socket.create_connection(
+            (host, port), timeout=PATIENCE, source_address=(source, 0)
+        )
 
     @classmethod
     def join(cls, port: int, name: str | bytes, key: str | bytes = "key") -> Self:

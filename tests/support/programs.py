@@ -142,10 +142,16 @@ class Program:
 class Server(Program):
     """`sop-chat` on a reserved port, listening."""
 
-    def __init__(self, *options: str, key: str = "key", stdout: int = subprocess.PIPE) -> None:
+    def __init__(
+        self,
+        *options: str,
+        key: str = "key",
+        env: dict[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
+    ) -> None:
         with contextlib.ExitStack() as stack:
             self.port = stack.enter_context(reserved_port())
-            super().__init__(SOP_CHAT, *options, str(self.port), key, stdout=stdout)
+            super().__init__(SOP_CHAT, *options, str(self.port), key, env=env, stdout=stdout)
             self._reservation = stack.pop_all()
         if stdout == subprocess.PIPE:
             self.wait_for("listening on port")
