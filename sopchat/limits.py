@@ -46,8 +46,13 @@ TLS_FAREWELL = 5.0
 # and a busy room pays for a batch instead of for every frame.
 LOG_INTERVAL = 0.02
 
-# One batch of the room log (bytes): a slow disk shows within the stall timeout that it moves.
-LOG_BATCH = 4 * 1024 * 1024
+# One batch of the room log (bytes); one that is full is written at once. A slow disk shows within
+# the stall timeout that it moves.
+LOG_BATCH = 8 * 1024 * 1024
+
+# Of what a flood has written to the room log, so much stays in the system's cache (bytes): a few
+# batches, of which the disk has time to take the older ones.
+LOG_CACHE = 32 * 1024 * 1024
 
 # Frames that wait for the room log's disk (bytes). Beyond it readers wait: a disk that is slower
 # than the room slows it down, and hiccups of a second do not.

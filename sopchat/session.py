@@ -17,7 +17,7 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import BadOffer, Chunk, Door, Doorway, Offer
-from sopchat.limits import BURST, READ_SIZE
+from sopchat.limits import BURST, MOST_READ_SIZE, READ_SIZE
 from sopchat.outbox import Outbox
 from sopchat.rate import Rate
 from sopchat.room import Member, Room
@@ -170,9 +170,10 @@ class Session:
         """
         connection, doorway, room = self._connection, self._doorway, self._room
         pressure, turn = room.pressure, room.turn
-        holds_back, size = doorway.patience < math.inf, READ_SIZE
-        if self._rate is not None:
-            size = min(size, self._rate.burst * FRAME_SIZE)
+        holds_back = doorway.patience < math.inf
+        # With a rate, one read takes no more than may be said at once.
+        largest = MOST_READ_SIZE if self._rate is None else self._rate.burst * FRAME_SIZE
+        size = smallest = min(READ_SIZE, largest)
         task = turn.add_reader()
         try:
             while True:
@@ -197,12 +198,10 @@ class Session:
                     continue
                 if not data:
                     return Departure(Reason.CLOSED)
-                if self._rate is not None:
-                    pass  # reads are as large as what may be said at once
-                elif len(data) == most:
-                    size = room.larger(size)
-                elif size > READ_SIZE > len(data):
-                    size = READ_SIZE
+                if len(data) == most:
+                    size = min(room.larger(size), largest)
+                elif size > smallest > len(data):
+                    size = smallest
                 self._relay(member, doorway.feed(data))
         except OSError as error:
             return Departure.from_error(error)
