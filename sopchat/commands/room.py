@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -79,9 +80,8 @@ class RunningRoom:
             "talk": partial(TalkDoor, self._server.roster),
         }
         doors = {makers[name](): listeners for name, listeners in entrances.items()}
-        return run_until_signal(
-            self._console, self._serve, doors, stop=self._stop, reload=self._reload
-        )
+        others = {signal.SIGHUP: self._reload, signal.SIGUSR1: self._show_metrics}
+        return run_until_signal(self._console, self._serve, doors, stop=self._stop, others=others)
 
     async def _serve(self, doors: Mapping[Door, Sequence[socket.socket]]) -> None:
         async with trio.open_nursery() as nursery:
@@ -107,6 +107,28 @@ class RunningRoom:
             self._console.show("reloaded: the key, the limits and the certificate")
             self._tell(settings)
         self._notifier.ready()
+
+    def _show_metrics(self) -> None:
+        self._console.show(self._metrics())
+
+    def _metrics(self) -> str:
+        """How the room is, in a line."""
+        room, log = self._server.room, self._log
+        waiting = sum(member.outbox.waiting for member in room)
+        parts = [
+            f"{len(room)}/{room.limit} members",
+            f"{self._server.pending} not authenticated",
+            f"{room.sequence} frames so far",
+            f"{waiting} bytes wait for members",
+        ]
+        if log is not None:
+            parts += [
+                f"room log: {log.written} frames written",
+                f"{log.missing} missing",
+                f"{log.waiting} bytes wait for the disk",
+                f"{log.failures + log.sync_failures} failures",
+            ]
+        return ", ".join(parts)
 
     def _tell(self, settings: Settings) -> None:
         """What the operator should know of the settings."""

@@ -33,8 +33,9 @@ example:
 A key that begins with - stands behind --.
 
 Ctrl-C or SIGTERM ends the room with status 0, once what is queued has been sent; a second
-one ends it at once. SIGHUP reads the key file, the limits and the certificate again. Wrong
-use, a file that cannot be read and a port that is taken or forbidden end with status 1.
+one ends it at once. SIGHUP reads the key file, the limits and the certificate again;
+SIGUSR1 shows how the room is, in figures. Wrong use, a file that cannot be read and a
+port that is taken or forbidden end with status 1.
 Colours are used on a terminal only, and not where NO_COLOR is set."""
 
 

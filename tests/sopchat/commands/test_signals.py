@@ -190,3 +190,15 @@ def test_more_history_than_a_newcomer_can_get_is_wrong_use() -> None:
     with Program(SOP_CHAT, "9000", "key", "--history", "5000") as program:
         assert program.wait() == 1
         assert "'5000' is too much: 4096 at most" in program.stderr
+
+
+def test_sigusr1_shows_how_the_room_is(tmp_path: Path) -> None:
+    with Server("--log", str(tmp_path / "log")) as server, Client.join(server.port, "ann") as ann:
+        ann.send(frame("ann", "hello"))
+        server.wait_for("ann: hello")
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_for(
+            "1/4 members, 0 not authenticated, 1 frames so far, 0 bytes wait for members"
+        )
+        server.wait_for("0 missing, ")
+        server.wait_for(" failures")
