@@ -42,6 +42,9 @@ CONSOLE_FAREWELL = 1.0
 # our client waits for it as long.
 TLS_FAREWELL = 5.0
 
+# So many are kept at once; beyond that one is closed without.
+TLS_GOODBYES = 32
+
 # The room log is written at most this often (seconds): what a server that is killed loses of it,
 # and a busy room pays for a batch instead of for every frame.
 LOG_INTERVAL = 0.02
@@ -102,8 +105,7 @@ MOST_ADDRESSES = 10_000
 # Frames that a member may say at once though it keeps to its rate: this many seconds' worth.
 BURST = 4.0
 
-# Frames of history at most: 2 MiB, half of what may wait for one member. More would make all wait
-# for a newcomer on a thin line.
+# Frames of history at most: 2 MiB, which a newcomer on a thin line has in a minute.
 MOST_HISTORY = 4096
 
 # Descriptors that are none of clients' connections: listeners, standard streams, the event loop's,

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -14,6 +15,11 @@ from sopchat.wire.fingerprint import fingerprint
 
 # A certificate of our own is trusted by its fingerprint, so its end would only be a surprise.
 _VALID_FOR = datetime.timedelta(days=10 * 365)
+
+# The first certificate of a file in PEM; words may stand before it.
+_CERTIFICATE = re.compile(
+    rb"^-----BEGIN CERTIFICATE-----\s*$.*?^-----END CERTIFICATE-----", re.MULTILINE | re.DOTALL
+)
 
 # The clock of who comes may be behind ours by so much.
 _CLOCKS_DIFFER = datetime.timedelta(days=1)
@@ -34,12 +40,14 @@ def identity(certificate: Path, key: Path | None = None) -> Identity:
     Raises UsageError.
     """
     found = _read(certificate, "certificate")
-    if b"-----BEGIN CERTIFICATE-----" not in found:
+    first = _CERTIFICATE.search(found)
+    if first is None:
         raise UsageError(f"{certificate} holds no certificate: PEM has -----BEGIN CERTIFICATE-----")
     context = server_context(certificate, key)
-    first = found[found.index(b"-----BEGIN CERTIFICATE-----") :].decode("ascii", "replace")
-    end = "-----END CERTIFICATE-----"
-    shown = ssl.PEM_cert_to_DER_cert(first[: first.index(end) + len(end)])
+    try:
+        shown = ssl.PEM_cert_to_DER_cert(first[0].decode("ascii"))
+    except ValueError:  # what is no base64 and what is no ASCII are such errors
+        raise UsageError(f"the first certificate in {certificate} is damaged") from None
     return Identity(context, fingerprint(shown))
 
 
@@ -68,6 +76,8 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
         what = f"{certificate} and {holder}" if key else certificate
         reason = (error.reason or str(error)).replace("_", " ").lower()
         raise UsageError(f"{what} cannot be used as certificate and key: {reason}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {certificate} and {holder}: {system_words(error)}") from None
     return context
 
 

@@ -40,7 +40,7 @@ def run_until_signal(
 
     try:
         trio.run(run)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *others):
             signal.signal(number, signal.SIG_IGN)  # nothing is left to be interrupted
     except* KeyboardInterrupt:
         pass  # it came just before or after the time of the signal receiver
@@ -54,11 +54,15 @@ async def _heed_signals(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     had_terminal = _has_terminal()
+    # As nohup leaves it: then the end of the terminal is none of the server's.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *others) as signals:
         task_status.started()
         async for number in signals:
             # A terminal that is closed sends the signal that otherwise asks for a reload.
             closed = number == signal.SIGHUP and _has_terminal() != had_terminal
+            if closed and outlives:
+                continue
             if number in others and not closed:
                 others[signal.Signals(number)]()
             elif stop is not None:

@@ -235,3 +235,12 @@ async def test_an_outbox_that_has_ended_drops_what_is_put_and_raises_no_pressure
     assert not pressure.over
     assert outbox.waiting == 1
     assert connection.taken == b""
+
+
+async def test_what_a_member_gets_first_raises_no_pressure_and_what_comes_then_does() -> None:
+    outbox, _, pressure = an_outbox(window=0)
+    outbox.put_first(bytes(50_000))
+    outbox.put(bytes(9_000))
+    assert not pressure.over
+    outbox.put(bytes(2_000))
+    assert pressure.over
