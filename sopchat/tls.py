@@ -11,6 +11,7 @@ import attrs
 from sopchat.arguments import UsageError, system_words
 from sopchat.state import keep, locked, state_folder
 from sopchat.wire.fingerprint import fingerprint
+from sopchat.wire.tls import TlsCodec
 
 # A certificate of our own is trusted by its fingerprint, so its end would only be a surprise.
 _VALID_FOR = datetime.timedelta(days=10 * 365)
@@ -33,14 +34,30 @@ def identity(certificate: Path, key: Path | None = None) -> Identity:
 
     Raises UsageError.
     """
-    found = _read(certificate, "certificate")
-    if b"-----BEGIN CERTIFICATE-----" not in found:
+    if b"-----BEGIN CERTIFICATE-----" not in _read(certificate, "certificate"):
         raise UsageError(f"{certificate} holds no certificate: PEM has -----BEGIN CERTIFICATE-----")
     context = server_context(certificate, key)
-    first = found[found.index(b"-----BEGIN CERTIFICATE-----") :].decode("ascii", "replace")
-    end = "-----END CERTIFICATE-----"
-    shown = ssl.PEM_cert_to_DER_cert(first[: first.index(end) + len(end)])
+    try:
+        shown = _shown(context)
+    except ssl.SSLError as error:
+        raise UsageError(f"{certificate} cannot be used in TLS 1.3: {_words(error)}") from None
     return Identity(context, fingerprint(shown))
+
+
+def _shown(context: ssl.SSLContext) -> bytes:
+    """The certificate, in DER, that a client is shown: OpenSSL alone knows which one of a file.
+
+    Raises ssl.SSLError: hands cannot be shaken with it.
+    """
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    server, client = TlsCodec(context, server=True), TlsCodec(anybody, server=False)
+    while not client.handshake():
+        server.feed(client.outgoing())
+        server.handshake()
+        client.feed(server.outgoing())
+    return client.certificate() or b""
 
 
 def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
@@ -66,9 +83,14 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
                 f"the key in {holder} does not belong to the certificate in {certificate}"
             ) from None
         what = f"{certificate} and {holder}" if key else certificate
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise UsageError(f"{what} cannot be used as certificate and key: {reason}") from None
+        words = _words(error)
+        raise UsageError(f"{what} cannot be used as certificate and key: {words}") from None
     return context
+
+
+def _words(error: ssl.SSLError) -> str:
+    """What OpenSSL says of an error, in its own words but readable."""
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def _read(file: Path, what: str) -> bytes:
