@@ -223,6 +223,15 @@ def test_turns_are_taken_until_so_many_inputs_were_run(
     assert figures["targets"]["frame"]["inputs"] == 80
 
 
+def test_a_slow_target_gets_its_share_of_the_inputs(goes: Callable[[Went], None]) -> None:
+    def went(run: command.Run) -> None:
+        run.inputs += 1000 if run.target.name == "frame" else 20
+
+    goes(went)
+    frame, field = command.run_all([TARGETS["frame"], TARGETS["field"]], 1.0, 1, 1000)
+    assert (frame.inputs, field.inputs) == (1000, 60)
+
+
 def test_one_input_is_checked_alone(tmp_path: Path) -> None:
     file = tmp_path / "input"
     file.write_bytes(b"x")

@@ -18,6 +18,7 @@ entrance.py    who may come in, and how much they may say
 grader.py      what reports show of a solution's bytes
 corpus.py      the inputs that are kept, few and small
 worker.py      one target in a process of its own, driven by atheris
+figures.py     all of it as an experiment of the laboratory
 __main__.py    `scripts/fuzz`: targets side by side, and the table
 
 A further target is a function `check(material: Material) -> None` in one of the subjects, or in a
