@@ -31,7 +31,10 @@ class PeerFault(Exception):
 
 @attrs.frozen
 class Peer:
-    """A server under test. `{port}`, `{line}` and `{talk}` in its command are ports."""
+    """A server under test.
+
+    `{port}`, `{line}` and `{talk}` in its command are ports, `{folder}` is an empty one of its own.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -62,6 +65,7 @@ def _nats() -> str:
     return str(packaged) if packaged.exists() else "nats-server"
 
 
+_LIMITS = ("--rate", "100000000/s", "--max-per-address", "10000", "--max-wrong-keys", "100")
 _DOORS = ("--line", "{line}", "--talk", "{talk}")
 _MIXED = "frame:{port},frame:{port},line:{line},talk:{talk}"
 
@@ -78,6 +82,13 @@ TRIO = Peer("bare Trio", (sys.executable, str(HERE / "peers" / "trio_server.py")
 SHOWN = Peer("sop-chat, shown", _sop_chat())
 QUIET = Peer("sop-chat, quiet", _sop_chat("--quiet"))
 SHOWN_DOORS = attrs.evolve(SHOWN, command=_sop_chat(*_DOORS), room=_MIXED)
+LOGGED = Peer("sop-chat, shown and logged", _sop_chat("--log", "{folder}/log"))
+LOGGED_QUIET = Peer("sop-chat, quiet and logged", _sop_chat("--quiet", "--log", "{folder}/log"))
+# No limit is reached, and each is looked after.
+LIMITED = Peer(
+    "sop-chat, shown, logged and limited",
+    _sop_chat("--log", "{folder}/log", *_LIMITS),
+)
 QUIET_DOORS = attrs.evolve(QUIET, command=_sop_chat("--quiet", *_DOORS), room=_MIXED)
 
 PEERS = (PLAIN, RELAY, NATS, NCAT, ASYNCIO, UVLOOP, TRIO, SHOWN, QUIET)
@@ -167,8 +178,9 @@ def running(peer: Peer) -> Iterator[Server]:
         names = ("port", "line", "talk")
         ports = {name: stack.enter_context(reserved_port()) for name in names}
         output = stack.enter_context(tempfile.TemporaryFile())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sop-chat-bench-"))
         process = subprocess.Popen(
-            [part.format(**ports) for part in peer.command],
+            [part.format(folder=folder, **ports) for part in peer.command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -82,12 +82,18 @@ def tables(planned: Sequence[Workload], results: Results) -> str:
     """The machine, every workload with its peers, the growth curve, and the targets."""
     names = [peer.name for peer in PEERS]
     lines = [f"{machine()}.", ""]
+    apart = [workload for workload in planned if {peer.name for peer in workload.peers} - {*names}]
     rows = [
         [workload.title, *_cells(workload, results, names)]
         for workload in planned
-        if not workload.size
+        if not workload.size and workload not in apart
     ]
-    lines += _table(["workload", *names], rows)
+    if rows:
+        lines += _table(["workload", *names], rows)
+    for workload in apart:
+        others = [peer.name for peer in workload.peers]
+        rows = [[workload.title, *_cells(workload, results, others)]]
+        lines += _table(["workload", *others], rows)
     curve = [workload for workload in planned if workload.size]
     if curve:
         names = [peer.name for peer in curve[0].peers]

@@ -2,7 +2,7 @@
 
 import attrs
 
-from benchmarks.peers import NATS, PLAIN, QUIET, RELAY, SHOWN, UVLOOP, Peer
+from benchmarks.peers import LIMITED, LOGGED, NATS, PLAIN, QUIET, RELAY, SHOWN, UVLOOP, Peer
 from benchmarks.workloads import IMPORT_TRIO
 
 
@@ -51,6 +51,9 @@ TARGETS = (
     Target("1 flooding 3", SHOWN, 5, PLAIN),
     Target("1 flooding 3", QUIET, 1.5, RELAY),
     Target("1 flooding 3", QUIET, 2.5, NATS),
+    Target("4 flooding one another, with a room log", LOGGED, 0.8, SHOWN),
+    Target("4 flooding one another, with a room log", LIMITED, 0.75, SHOWN),
+    Target("one frame to 3, with a room log, p50", LIMITED, 1.33, SHOWN, most=True),
     Target("one frame to 3, p50", SHOWN, 1, NATS, most=True),
     Target("one frame to 3, p50", QUIET, 1.2, RELAY, most=True),
     Target("one frame to 1,000, p50", QUIET, 1.15, RELAY, most=True),

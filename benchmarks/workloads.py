@@ -10,6 +10,9 @@ import attrs
 
 from benchmarks.peers import (
     ASYNCIO,
+    LIMITED,
+    LOGGED,
+    LOGGED_QUIET,
     NATS,
     NCAT,
     PEERS,
@@ -74,6 +77,20 @@ def workloads(effort: Effort) -> Iterator[Workload]:
     lossless = tuple(peer for peer in PEERS if peer is not TRIO)
     yield Workload("4 flooding one another", "/s", lossless, partial(_flood, 4, 4, effort.flood))
     yield Workload("1 flooding 3", "/s", lossless, partial(_flood, 4, 1, effort.flood))
+    yield Workload(
+        "4 flooding one another, with a room log",
+        "/s",
+        (SHOWN, LOGGED, LIMITED, QUIET, LOGGED_QUIET),
+        partial(_flood, 4, 4, effort.flood),
+        turns=effort.turns,
+    )
+    yield Workload(
+        "one frame to 3, with a room log, p50",
+        "us",
+        (SHOWN, LOGGED, LIMITED),
+        partial(_ping, 4, effort.pings),
+        turns=effort.turns,
+    )
     yield Workload(
         "1 flooding 1,000",
         "/s",

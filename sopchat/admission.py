@@ -6,6 +6,7 @@ import attrs
 import trio
 
 from sopchat.addresses import Addresses
+from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import Offer
 from sopchat.limits import Limits
@@ -48,11 +49,18 @@ class Admission:
         self.addresses.enter(address)
         return self.pending.enter(self.limits.auth_timeout, address)
 
-    def fits(self, offer: Offer) -> bool:
-        """Whether the key that was offered is the room's."""
-        return key_fits(offer.key, self.key)
-
-    async def refuse_key(self, address: str) -> Departure:
-        """A wrong key came from there: how its connection departs, if need be after a while."""
-        await trio.sleep(self.addresses.wrong_key(address))
-        return Departure(Reason.WRONG_KEY)
+    async def judge(
+        self, offer: Offer, peer: str, address: str, console: Console
+    ) -> Departure | None:
+        """Look at the key that a client offers; how its connection departs if it does not fit."""
+        if patience := self.addresses.patience(address):
+            await trio.sleep(patience)
+        if distrust := self.addresses.distrust(address):
+            return distrust
+        fits = key_fits(offer.key, self.key)
+        console.offered(peer, offer, fits)
+        if not fits:
+            self.addresses.wrong_key(address)
+            return Departure(Reason.WRONG_KEY)
+        self.addresses.right_key(address)
+        return None

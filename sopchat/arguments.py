@@ -10,6 +10,9 @@ from typing import NoReturn, TypeVar
 from sopchat import __version__
 from sopchat.wire.frame import TEXT_SIZE, checked
 
+# Larger numbers than anybody means, which systems cannot count with.
+_MOST = 2**31 - 1
+
 Value = TypeVar("Value", int, float)
 
 KEY_VARIABLE = "SOPCHAT_KEY"
@@ -113,15 +116,16 @@ def port_number(text: str) -> int:
 
 
 def at_least(least: Value, kind: Callable[[str], Value]) -> Callable[[str], Value]:
-    """An argument type: a number of that kind, not below `least`, and finite."""
+    """An argument type: a number of that kind, not below `least`, and not beyond all bounds."""
 
     def number(text: str) -> Value:
         try:
             value = kind(text)
         except ValueError:
             value = None
-        if value is None or not least <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"'{text}' is no number of at least {least}")
+        if value is None or not least <= value <= _MOST:
+            most = "" if value is None or value < least else f" and at most {_MOST}"
+            raise argparse.ArgumentTypeError(f"'{text}' is no number of at least {least}{most}")
         return value
 
     return number

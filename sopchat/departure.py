@@ -64,6 +64,11 @@ class Departure:
         reason = _BY_ERRNO.get(error.errno or 0, Reason.LOST)
         return cls(reason, (error.strerror or str(error)) if reason is Reason.LOST else "")
 
+    @property
+    def told(self) -> str:
+        """What the client itself is told: nothing of what went wrong inside."""
+        return self.reason.value if self.reason is Reason.FAULT else str(self)
+
     def __str__(self) -> str:
         text = self.reason.value
         if self.detail:

@@ -42,12 +42,20 @@ CONSOLE_FAREWELL = 1.0
 # our client waits for it as long.
 TLS_FAREWELL = 5.0
 
+# So many are kept at once; beyond that one is closed without.
+TLS_GOODBYES = 32
+
 # The room log is written at most this often (seconds): what a server that is killed loses of it,
 # and a busy room pays for a batch instead of for every frame.
 LOG_INTERVAL = 0.02
 
-# One batch of the room log (bytes): a slow disk shows within the stall timeout that it moves.
-LOG_BATCH = 4 * 1024 * 1024
+# One batch of the room log (bytes); one that is full is written at once. A slow disk shows within
+# the stall timeout that it moves.
+LOG_BATCH = 8 * 1024 * 1024
+
+# Of what a flood has written to the room log, so much stays in the system's cache (bytes): a few
+# batches, of which the disk has time to take the older ones.
+LOG_CACHE = 32 * 1024 * 1024
 
 # Frames that wait for the room log's disk (bytes). Beyond it readers wait: a disk that is slower
 # than the room slows it down, and hiccups of a second do not.
@@ -97,8 +105,7 @@ MOST_ADDRESSES = 10_000
 # Frames that a member may say at once though it keeps to its rate: this many seconds' worth.
 BURST = 4.0
 
-# Frames of history at most: 2 MiB, half of what may wait for one member. More would make all wait
-# for a newcomer on a thin line.
+# Frames of history at most: 2 MiB, which a newcomer on a thin line has in a minute.
 MOST_HISTORY = 4096
 
 # Descriptors that are none of clients' connections: listeners, standard streams, the event loop's,

@@ -74,7 +74,8 @@ class Outbox:
             except BlockingIOError:
                 sent = 0
             except OSError as error:
-                self._error, sent = error, 0
+                # Without the traceback, which would hold this outbox and be held by it.
+                self._error, sent = error.with_traceback(None), 0
             if sent == len(chunk):
                 return
             if sent:
@@ -87,6 +88,11 @@ class Outbox:
         if self._over_since is None and self.waiting > self._mark:
             self._over_since = trio.current_time()
             self._pressure.rise()
+
+    def put_first(self, chunk: bytes) -> None:
+        """Send what a member gets before it hears anybody: the others do not wait for that."""
+        self._mark += len(chunk)
+        self.put(chunk)
 
     def _open(self) -> _Channel:
         self._channel = trio.open_memory_channel[bytes | memoryview](math.inf)
@@ -135,7 +141,7 @@ class Outbox:
         unconfirmed, moved = self._connection.unacknowledged(), trio.current_time()
         while True:
             if self._error is not None:
-                raise self._error
+                raise self._taken_error()
             stalled = trio.current_time() - moved >= self._limits.stall_timeout
             if stalled or self._trickles():
                 raise _TooSlow
@@ -144,6 +150,14 @@ class Outbox:
             before, unconfirmed = unconfirmed, self._connection.unacknowledged()
             if unconfirmed < before:
                 moved = trio.current_time()
+
+    def _taken_error(self) -> OSError:
+        """What a direct write met, kept no longer: once raised, its traceback holds this outbox."""
+        assert self._error is not None
+        try:
+            return self._error
+        finally:
+            self._error = None
 
     def _trickles(self) -> bool:
         """Whether the outbox has been over its mark for too long though it is being taken."""

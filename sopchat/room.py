@@ -95,7 +95,7 @@ class Room:
         """
         self._flush()
         if said := self.history.rendered(member.door, self.sequence):
-            member.outbox.put(said)
+            member.outbox.put_first(said)
         self._members.setdefault(member.door, {})[member] = None
         for watcher in self.watchers:
             watcher.joined(self, member)

@@ -51,6 +51,11 @@ class Server:
         """Name and address of every member."""
         return ((member.name, member.peer) for member in self.room)
 
+    @property
+    def pending(self) -> int:
+        """How many connections have not authenticated yet."""
+        return len(self._admission.pending)
+
     def change(self, key: bytes, limits: Limits, tls: ssl.SSLContext | None) -> None:
         """Go on with another key, other limits and another certificate.
 

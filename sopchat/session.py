@@ -17,7 +17,7 @@ from sopchat.connection import Connection
 from sopchat.console import Console
 from sopchat.departure import Departure, Reason
 from sopchat.doors import BadOffer, Chunk, Door, Doorway, Offer
-from sopchat.limits import BURST, READ_SIZE
+from sopchat.limits import MOST_READ_SIZE, READ_SIZE
 from sopchat.outbox import Outbox
 from sopchat.rate import Rate
 from sopchat.room import Member, Room
@@ -72,6 +72,8 @@ class Session:
                 else:
                     self._member.outbox.close()
                     self._room.leave(self._member, departure)
+                    if self._rate is not None:
+                        self._admission.addresses.keep_rate(self._connection.address, self._rate)
                 self._say_farewell(departure)
             finally:
                 self._admission.addresses.leave(self._connection.address)
@@ -101,17 +103,15 @@ class Session:
             offer = await self._doorway.receive_offer(self._connection)
             if offer is None:
                 return Departure(Reason.CLOSED)
-            fits = self._admission.fits(offer)
-            self._console.offered(peer, offer, fits)
-            if not fits:
-                return await self._admission.refuse_key(address)
+            departure = await self._admission.judge(offer, peer, address, self._console)
+            if departure is not None:
+                return departure
         except OSError as error:
             return Departure.from_error(error)
         except BadOffer as error:
             return Departure(Reason.BAD_OFFER, str(error))
         finally:
             self._admission.pending.leave(self._alone)
-        self._admission.addresses.right_key(address)
         return Departure(Reason.ROOM_FULL) if self._room.full else offer
 
     def _join(self, offer: Offer) -> Member:
@@ -123,9 +123,7 @@ class Session:
             offer.name, self._connection.peer, offer.door or self._door, outbox
         )
         self._room.join(member)
-        if limits.rate:
-            burst = limits.burst or max(1, round(limits.rate * BURST))
-            self._rate = Rate(limits.rate, burst, trio.current_time())
+        self._rate = self._admission.addresses.rate(self._connection.address)
         self._relay(member, self._doorway.feed(b""))
         return member
 
@@ -170,9 +168,10 @@ class Session:
         """
         connection, doorway, room = self._connection, self._doorway, self._room
         pressure, turn = room.pressure, room.turn
-        holds_back, size = doorway.patience < math.inf, READ_SIZE
-        if self._rate is not None:
-            size = min(size, self._rate.burst * FRAME_SIZE)
+        holds_back = doorway.patience < math.inf
+        # With a rate, one read takes no more than may be said at once.
+        largest = MOST_READ_SIZE if self._rate is None else self._rate.burst * doorway.shortest
+        size = smallest = min(READ_SIZE, largest)
         task = turn.add_reader()
         try:
             while True:
@@ -190,19 +189,17 @@ class Session:
                     await self._slow_down(member)
                     turn.ran(task)
                     continue
-                most = doorway.most(size)
+                most = min(doorway.most(size), largest)
                 try:
                     data = connection.receive_now(most)
                 except BlockingIOError:  # woken for nothing
                     continue
                 if not data:
                     return Departure(Reason.CLOSED)
-                if self._rate is not None:
-                    pass  # reads are as large as what may be said at once
-                elif len(data) == most:
-                    size = room.larger(size)
-                elif size > READ_SIZE > len(data):
-                    size = READ_SIZE
+                if len(data) == most:
+                    size = min(room.larger(size), largest)
+                elif size > smallest > len(data):
+                    size = smallest
                 self._relay(member, doorway.feed(data))
         except OSError as error:
             return Departure.from_error(error)

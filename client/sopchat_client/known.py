@@ -8,7 +8,7 @@ from pathlib import Path
 from sopchat.arguments import UsageError, system_words
 from sopchat.state import keep, locked, state_folder
 from sopchat.wire.fingerprint import read_fingerprint
-from sopchat_client.errors import CannotConnect
+from sopchat_client.errors import CannotConnect, Untrusted
 
 
 def file() -> Path:
@@ -28,12 +28,16 @@ def known(host: str, port: int) -> str | None:
 
 
 def remember(host: str, port: int, fingerprint: str) -> None:
-    """Keep the fingerprint of the server there. Raises CannotConnect."""
+    """Keep the fingerprint of the server there.
+
+    Raises CannotConnect; Untrusted, if somebody has met another one there meanwhile.
+    """
     where = file()
     try:
         with locked(where.parent):
             servers = _read(where)
-            servers[host.lower(), port] = fingerprint
+            if servers.setdefault((host.lower(), port), fingerprint) != fingerprint:
+                raise Untrusted(f"{host} port {port} has just shown two certificates: try again")
             lines = (f"{host} {port} {print_}\n" for (host, port), print_ in servers.items())
             keep(where, "".join(lines).encode())
     except OSError as error:

@@ -77,10 +77,15 @@ class FrameProtocol:
 
     async def join(self, stream: trio.abc.Stream, name: bytes, key: bytes | None) -> None:
         """Send the authentication frame and read its echo, and no byte more."""
-        field = checked(key or b"", TEXT_SIZE, "the key")
+        name, field = (
+            checked(name, NAME_SIZE, "the name"),
+            checked(key or b"", TEXT_SIZE, "the key"),
+        )
+        granted = None
         if self._ask_numbers and len(field) + len(ASK_NUMBERS) <= TEXT_SIZE:
+            granted = Frame(name, field + GIVE_NUMBERS).encode()
             field += ASK_NUMBERS
-        offer = Frame(checked(name, NAME_SIZE, "the name"), field).encode()
+        offer = Frame(name, field).encode()
         echo = b""
         with contextlib.suppress(trio.BrokenResourceError):
             await stream.send_all(offer)
@@ -95,7 +100,7 @@ class FrameProtocol:
                 "the key is wrong or the room is full (the server closed the connection without"
                 " an answer, and this protocol does not tell which)"
             )
-        if self._ask_numbers and echo == offer.replace(ASK_NUMBERS, GIVE_NUMBERS, 1) != offer:
+        if echo == granted:
             self.expect_numbers()
         elif echo != offer:
             raise CannotConnect("what answers there is no frame chat server")

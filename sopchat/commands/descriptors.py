@@ -1,5 +1,6 @@
 """How many descriptors the process may have: as many as the members need, if the system lets it."""
 
+import contextlib
 import resource
 
 from sopchat.limits import OTHER_DESCRIPTORS, Limits
@@ -18,7 +19,8 @@ def make_room(limits: Limits) -> str:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, wanted)
     except (OSError, ValueError):  # only the superuser goes beyond the hard limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         return (
             f"the system allows {most} open files and {limits.max_clients} members need {needed}:"
             " not all will find room (ulimit -n, or LimitNOFILE= of systemd)"

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ import trio
 from sopchat.arguments import UsageError, read_key
 from sopchat.commands import descriptors
 from sopchat.commands.limit_options import read_limits
+from sopchat.commands.log_options import last_said
 from sopchat.commands.running import run_until_signal
 from sopchat.commands.tls_options import read_identity
 from sopchat.console import Console
@@ -20,7 +22,6 @@ from sopchat.doors.frame import FrameDoor
 from sopchat.doors.line import LineDoor
 from sopchat.doors.talk import TalkDoor
 from sopchat.limits import Limits
-from sopchat.log.reader import last_frames
 from sopchat.log.room_log import RoomLog
 from sopchat.server import Server
 from sopchat.service import Notifier
@@ -51,6 +52,7 @@ class RunningRoom:
     _log: RoomLog | None
     _server: Server
     _notifier: Notifier = attrs.field(factory=Notifier.from_environment)
+    _reload_asked: trio.Event = attrs.field(factory=trio.Event, init=False)
 
     @classmethod
     def build(
@@ -60,13 +62,13 @@ class RunningRoom:
         console: Console,
         log: RoomLog | None,
     ) -> "RunningRoom":
-        """Put it together."""
+        """Put it together. Raises CannotLog."""
         tls = settings.identity.context if settings.identity else None
         server = Server(settings.key, console, settings.limits, tls, options.history)
         if log is not None:
             server.room.watchers = [*server.room.watchers, log]
             server.room.sequence = log.next - 1
-            server.room.history.add(last_frames(options.log, options.history)[1])
+            server.room.history.add(last_said(options))
         room = cls(options, console, log, server)
         room._tell(settings)
         return room
@@ -79,13 +81,13 @@ class RunningRoom:
             "talk": partial(TalkDoor, self._server.roster),
         }
         doors = {makers[name](): listeners for name, listeners in entrances.items()}
-        return run_until_signal(
-            self._console, self._serve, doors, stop=self._stop, reload=self._reload
-        )
+        others = {signal.SIGHUP: self._ask_reload, signal.SIGUSR1: self._show_metrics}
+        return run_until_signal(self._console, self._serve, doors, stop=self._stop, others=others)
 
     async def _serve(self, doors: Mapping[Door, Sequence[socket.socket]]) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._notifier.watchdog)
+            nursery.start_soon(self._reload_when_asked)
             self._notifier.ready()  # the sockets listen already
             async with self._log.running() if self._log else contextlib.nullcontext():
                 await self._server.serve(doors)
@@ -95,18 +97,52 @@ class RunningRoom:
         self._notifier.stopping()
         self._server.stop()
 
-    def _reload(self) -> None:
-        self._notifier.reloading()
-        try:
-            settings = Settings.read(self._options)
-        except UsageError as error:
-            self._console.show(f"not reloaded, and all goes on as it was: {error}")
-        else:
-            tls = settings.identity.context if settings.identity else None
-            self._server.change(settings.key, settings.limits, tls)
-            self._console.show("reloaded: the key, the limits and the certificate")
-            self._tell(settings)
-        self._notifier.ready()
+    def _ask_reload(self) -> None:
+        self._reload_asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        """One at a time, and in a thread: a file may be one that keeps its reader waiting."""
+        while True:
+            await self._reload_asked.wait()
+            self._reload_asked = trio.Event()
+            self._notifier.reloading()
+            try:
+                settings = await trio.to_thread.run_sync(
+                    Settings.read, self._options, abandon_on_cancel=True
+                )
+            except UsageError as error:
+                self._console.show(f"not reloaded, and all goes on as it was: {error}")
+            else:
+                tls = settings.identity.context if settings.identity else None
+                self._server.change(settings.key, settings.limits, tls)
+                self._console.show("reloaded: the key, the limits and the certificate")
+                self._tell(settings)
+            self._notifier.ready()
+            self._notifier.status(self._metrics())
+
+    def _show_metrics(self) -> None:
+        """To who reads the console, and to who asks the service manager."""
+        self._console.show(self._metrics())
+        self._notifier.status(self._metrics())
+
+    def _metrics(self) -> str:
+        """How the room is, in a line."""
+        room, log = self._server.room, self._log
+        waiting = sum(member.outbox.waiting for member in room)
+        parts = [
+            f"{len(room)}/{room.limit} members",
+            f"{self._server.pending} not authenticated",
+            f"{room.sequence} frames so far",
+            f"{waiting} bytes wait for members",
+        ]
+        if log is not None:
+            parts += [
+                f"room log: {log.written} frames written",
+                f"{log.missing} missing",
+                f"{log.waiting} bytes wait for the disk",
+                f"{log.failures + log.sync_failures} failures",
+            ]
+        return ", ".join(parts)
 
     def _tell(self, settings: Settings) -> None:
         """What the operator should know of the settings."""

@@ -3,12 +3,14 @@
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVarTuple
 
 import trio
 
 from sopchat.console import Console
+
+_NO_OTHERS: Mapping[signal.Signals, Callable[[], None]] = {}
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -18,19 +20,19 @@ def run_until_signal(
     program: Callable[[*Arguments], Awaitable[None]],
     *arguments: *Arguments,
     stop: Callable[[], None] | None = None,
-    reload: Callable[[], None] | None = None,
+    others: Mapping[signal.Signals, Callable[[], None]] = _NO_OTHERS,
 ) -> int:
     """Run the program until it ends, or SIGINT or SIGTERM cancels it; give the exit status, 0.
 
-    With `stop`, the first of these signals calls that, and only the second one cancels. With
-    `reload`, that is what SIGHUP calls. The console runs meanwhile, and outlives the program to
-    show how it ended.
+    With `stop`, the first of these signals calls that, and only the second one cancels; `others`
+    says what further signals call. The console runs meanwhile, and outlives the program to show
+    how it ended.
     """
 
     async def run() -> None:
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
-            await nursery.start(_heed_signals, scope, stop, reload)
+            await nursery.start(_heed_signals, scope, stop, others)
             async with console.running():
                 with scope:
                     await program(*arguments)
@@ -38,7 +40,7 @@ def run_until_signal(
 
     try:
         trio.run(run)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, *others):
             signal.signal(number, signal.SIG_IGN)  # nothing is left to be interrupted
     except* KeyboardInterrupt:
         pass  # it came just before or after the time of the signal receiver
@@ -48,18 +50,21 @@ def run_until_signal(
 async def _heed_signals(
     scope: trio.CancelScope,
     stop: Callable[[], None] | None,
-    reload: Callable[[], None] | None,
+    others: Mapping[signal.Signals, Callable[[], None]],
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if reload is not None:
-        numbers.append(signal.SIGHUP)
     had_terminal = _has_terminal()
-    with trio.open_signal_receiver(*numbers) as signals:
+    # As nohup leaves it: then the end of the terminal is none of the server's.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *others) as signals:
         task_status.started()
         async for number in signals:
-            if number == signal.SIGHUP and reload and _has_terminal() == had_terminal:
-                reload()
+            # A terminal that is closed sends the signal that otherwise asks for a reload.
+            closed = number == signal.SIGHUP and _has_terminal() != had_terminal
+            if closed and outlives:
+                continue
+            if number in others and not closed:
+                others[signal.Signals(number)]()
             elif stop is not None:
                 stop()
                 stop = None

@@ -13,7 +13,7 @@ from sopchat.commands.entrances import (
     open_entrances,
 )
 from sopchat.commands.limit_options import add_limits
-from sopchat.commands.log_options import CannotLog, add_log, open_log
+from sopchat.commands.log_options import CannotLog, add_log, check_log, open_log
 from sopchat.commands.room import RunningRoom, Settings
 from sopchat.commands.running import console_on_stdout, run_until_signal
 from sopchat.commands.tls_options import add_tls
@@ -33,8 +33,9 @@ example:
 A key that begins with - stands behind --.
 
 Ctrl-C or SIGTERM ends the room with status 0, once what is queued has been sent; a second
-one ends it at once. SIGHUP reads the key file, the limits and the certificate again. Wrong
-use, a file that cannot be read and a port that is taken or forbidden end with status 1.
+one ends it at once. SIGHUP reads the key file, the limits and the certificate again;
+SIGUSR1 shows how the room is, in figures. Wrong use, a file that cannot be read and a
+port that is taken or forbidden end with status 1.
 Colours are used on a terminal only, and not where NO_COLOR is set."""
 
 
@@ -51,20 +52,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--{name} belongs to the whole room, not to a stage")
     try:
         entrances = entrances_handed_over(options)
+        if options.stage < 4 and options.port is None:
+            raise UsageError("a stage has the frame door of its port alone")
+        check_log(options)
         settings = Settings.read(options)
     except UsageError as error:
         parser.error(str(error))
     console = console_on_stdout(show_messages=not options.quiet, show_keys=not options.hide_keys)
     try:
-        entrances = open_entrances(options, entrances)
+        if options.stage < 4:
+            listeners = open_entrances(options, entrances)["frame"]
+            return run_until_signal(console, _stage(options.stage, listeners, settings, console))
         log = open_log(options, console)
+        room = RunningRoom.build(options, settings, console, log)
+        return room.run(open_entrances(options, entrances))
     except (CannotListen, CannotLog) as error:
         print(f"sop-chat: {error}", file=sys.stderr)
         return 1
-    if options.stage < 4:
-        stage = _stage(options.stage, entrances["frame"], settings, console)
-        return run_until_signal(console, stage)
-    return RunningRoom.build(options, settings, console, log).run(entrances)
 
 
 def _parser() -> Parser:

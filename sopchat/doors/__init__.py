@@ -55,6 +55,8 @@ class Doorway(Protocol):
     name: bytes
     # Seconds after which what is held back goes out all the same (`flush`); infinity for never.
     patience: ClassVar[float] = math.inf
+    # Bytes of the shortest message.
+    shortest: ClassVar[int]
 
     @property
     def half(self) -> int:

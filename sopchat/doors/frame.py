@@ -63,6 +63,7 @@ class FrameDoorway:
     """The frame protocol's side of one connection."""
 
     patience: ClassVar[float] = math.inf
+    shortest: ClassVar[int] = FRAME_SIZE
     # The door of who asks for numbers, where they are given.
     _numbered: NumberedDoor | None = None
     name: bytes = attrs.field(default=b"", init=False)

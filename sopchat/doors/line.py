@@ -39,7 +39,7 @@ class LineDoor:
 
     def farewell(self, departure: Departure) -> bytes:
         """The reason, in a line."""
-        return self.notice(f"You are disconnected: {departure}.")
+        return self.notice(f"You are disconnected: {departure.told}.")
 
 
 @attrs.define(eq=False)
@@ -47,6 +47,7 @@ class LineDoorway:
     """The line protocol's side of one connection."""
 
     patience: ClassVar[float] = HOLD
+    shortest: ClassVar[int] = 1
     _keyed: bool
     name: bytes = attrs.field(default=b"", init=False)
     _buffer: LineBuffer = attrs.field(factory=LineBuffer, init=False)

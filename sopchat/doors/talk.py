@@ -41,7 +41,7 @@ class TalkDoor:
 
     def farewell(self, departure: Departure) -> bytes:
         """The reason, in a line."""
-        return self.notice(f"You are disconnected: {departure}.")
+        return self.notice(f"You are disconnected: {departure.told}.")
 
 
 @attrs.define(eq=False)
@@ -49,6 +49,8 @@ class TalkDoorway:
     """The talk protocol's side of one connection."""
 
     patience: ClassVar[float] = math.inf
+    # What one read takes is a message: a smaller read would cut it.
+    shortest: ClassVar[int] = talk.READ_SIZE
     _door: TalkDoor
     name: bytes = attrs.field(default=talk.UNKNOWN, init=False)
 

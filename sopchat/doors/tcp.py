@@ -194,16 +194,18 @@ class SocketConnection:
 
     @property
     def address(self) -> str:
-        """The client's host without its port, of IPv6 its network of 64 bits; or the local user.
+        """The client's host without its port, or the local user.
 
-        A host of IPv6 commonly has all addresses of such a network for itself (RFC 6177).
+        Of a global IPv6 address its network of 64 bits: whoever has one commonly has them all
+        (RFC 6177). In a local network there are as many hosts as addresses.
         """
         if self.local:
             return self.peer.partition(",")[0]
         host = self.peer.rpartition(":")[0]
         if host.startswith("["):
-            network = ipaddress.IPv6Network((host.strip("[]").partition("%")[0], 64), strict=False)
-            return str(network)
+            address = ipaddress.IPv6Address(host.strip("[]"))
+            if address.is_global:
+                return str(ipaddress.IPv6Network((address, 64), strict=False))
         return host
 
     async def ready(self) -> None:

@@ -4,12 +4,13 @@ import contextlib
 import errno
 import ssl
 from collections.abc import Sequence
+from typing import ClassVar
 
 import attrs
 import trio
 
 from sopchat.doors.tcp import SocketConnection
-from sopchat.limits import READ_SIZE, TLS_FAREWELL
+from sopchat.limits import READ_SIZE, TLS_FAREWELL, TLS_GOODBYES
 from sopchat.wire.tls import TlsCodec
 
 # Encrypted at once for one write (bytes): four records, as large as TLS has them.
@@ -29,12 +30,16 @@ class TlsConnection:
     again, as `Connection.send` has it, and only the rest of their encrypted form is sent.
     """
 
+    # How many are kept to say goodbye, of all in this process: each holds a descriptor that no
+    # other limit counts any more.
+    _goodbyes: ClassVar[int] = 0
+
     _below: SocketConnection
     _context: ssl.SSLContext
     _codec: TlsCodec = attrs.field(init=False)
     # Encrypted bytes that the socket has not taken yet, and the plain bytes they stand for.
     _rest: bytes = attrs.field(default=b"", init=False)
-    _owed: int = attrs.field(default=0, init=False)
+    _owed: bytes = attrs.field(default=b"", init=False)
     _closing: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -96,8 +101,8 @@ class TlsConnection:
             await self._flush()
             self._encrypt(b"".join(_first(pieces, _WRITE_SIZE)))
         await self._flush()
-        owed, self._owed = self._owed, 0
-        return owed
+        owed, self._owed = self._owed, b""
+        return len(owed)
 
     def send_now(self, piece: bytes | memoryview, /) -> int:
         """The same without waiting. Raises BlockingIOError where `send` would wait."""
@@ -107,11 +112,12 @@ class TlsConnection:
         try:
             while taken < len(piece):
                 self._flush_now()
-                if not self._owed:
+                # Whoever gave up what it had begun to send says something else: a farewell.
+                if not self._owed or piece[taken : taken + len(self._owed)] != self._owed:
                     self._encrypt(piece[taken : taken + _WRITE_SIZE])
                     self._flush_now()
-                taken += self._owed
-                self._owed = 0
+                taken += len(self._owed)
+                self._owed = b""
         except BlockingIOError:
             if not taken:
                 raise
@@ -119,7 +125,7 @@ class TlsConnection:
 
     def _encrypt(self, data: bytes | memoryview) -> None:
         self._codec.encrypt(data)
-        self._owed = len(data)
+        self._owed = bytes(data)
 
     def _flush_now(self) -> None:
         """Send what is encrypted. Raises BlockingIOError where the socket does not take it all."""
@@ -158,7 +164,11 @@ class TlsConnection:
             self._codec.end()
             self._flush_now()
         except BlockingIOError:
-            trio.lowlevel.spawn_system_task(self._say_goodbye)
+            if TlsConnection._goodbyes < TLS_GOODBYES:
+                TlsConnection._goodbyes += 1
+                trio.lowlevel.spawn_system_task(self._say_goodbye)
+            else:
+                self._below.close()
         except OSError:
             self._below.close()
         else:
@@ -172,6 +182,7 @@ class TlsConnection:
                 self._codec.end()
                 await self._flush()
         finally:
+            TlsConnection._goodbyes -= 1
             self._below.close()
 
 

@@ -8,6 +8,7 @@ import socket
 import stat
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from sopchat import limits
 
 # Read and written by the one who runs the server, and nobody else.
 _FORBIDDEN = 0o177
+
+# How long a server waits for another one that is about to listen in the same directory, and how
+# often it looks (seconds).
+_LOCK_PATIENCE = 2.0
+_LOCK_PAUSE = 0.02
 
 
 class UnixListener(socket.socket):
@@ -54,7 +60,7 @@ def open_unix_listener(path: Path) -> UnixListener:
 
     A socket that its server left behind is replaced.
     Raises OSError: EADDRINUSE if somebody listens there, ENOTSOCK if something else is there,
-    ENAMETOOLONG, or what the system says of the directory.
+    ENAMETOOLONG, EWOULDBLOCK if somebody keeps the directory locked, or what the system says.
     """
     _check_length(path)
     with _alone_in(path.parent):
@@ -97,10 +103,25 @@ def _alone_in(directory: Path) -> Iterator[None]:
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(directory: int) -> None:
+    """Wait a little: another server opens its listener in no time, and anybody may hold a lock.
+
+    Raises OSError, with EWOULDBLOCK.
+    """
+    end = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            return fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_LOCK_PAUSE)
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ class RoomLog:
             self._stuck = False
             if self._pressed is not None and self.waiting <= self.mark // 2:
                 self._fall()
-            if not self._chunks:
+            if self.waiting < limits.LOG_BATCH:
                 with trio.move_on_after(limits.LOG_INTERVAL):
                     await self._closing.wait()
 

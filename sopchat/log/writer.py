@@ -10,6 +10,7 @@ from typing import Self
 
 import attrs
 
+from sopchat.limits import LOG_CACHE
 from sopchat.log.errors import LogError
 from sopchat.log.files import PagedFile, old_files, old_name, opened
 from sopchat.log.page import (
@@ -27,6 +28,10 @@ from sopchat.wire.frame import FRAME_SIZE
 
 # What one call may write: pieces of memory (the smallest IOV_MAX of any system that has 1024).
 _MOST_PIECES = 1024
+
+# Of whole pages, so many pieces are written together: half a MiB, which the processor has in its
+# cache still, from the checksums.
+_PIECES = 16
 
 # Whoever looks whether a log is locked has a lock for a moment: so often it is tried, with a pause
 # in between (seconds).
@@ -96,6 +101,8 @@ class Writer:
     # The page that is being filled, and how many of its places are taken.
     _number: int = attrs.field(default=0, init=False)
     _used: int = attrs.field(default=0, init=False)
+    # How far the system has been told to keep nothing in its cache (bytes of the file).
+    _let_go_until: int = attrs.field(default=0, init=False)
     # Whether what the file holds behind its records is unknown, after an error.
     _unsure: bool = attrs.field(default=False, init=False)
     # Files rotated away that are not on disk yet. `sync` runs in another thread than `write`.
@@ -156,6 +163,21 @@ class Writer:
             self._mend()
             raise
         self._number, self._used = batch.number, batch.used
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the system write what a flood has left in its cache, and drop what is on disk.
+
+        The log is seldom read. A cache that grows with it takes memory that was never used, whose
+        first touch costs several times the copy, and drops what others have there.
+        """
+        end = self._number * PAGE_SIZE
+        if end - self._let_go_until < LOG_CACHE // 4 or not hasattr(os, "posix_fadvise"):
+            return
+        # What was not on disk the last time is told again.
+        start = max(self._let_go_until - LOG_CACHE, 0)
+        self._let_go_until = end
+        os.posix_fadvise(self._file.descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def _add(self, batch: "_Batch", sequence: int, time: int, frames: memoryview) -> "_Batch":
         self.time = time
@@ -203,6 +225,7 @@ class Writer:
         else:
             os.close(self._file.descriptor)
         self._file = PagedFile(path, descriptor)
+        self._let_go_until = 0
         if self._keep:
             for file in old_files(self._file)[: -self._keep]:
                 file.unlink(missing_ok=True)
@@ -252,7 +275,7 @@ class _Batch:
     def turn_page(self, page_header: bytes) -> None:
         """Begin another page."""
         self._finish_page()
-        if self.used < PAGE_FRAMES:
+        if self.used < PAGE_FRAMES or len(self._pages) >= _PIECES:
             self._flush()
         self.number, self.used, self._start, self._header = self.number + 1, 0, 0, page_header
         if not self._pages:

@@ -5,6 +5,7 @@ The protocol has no frames: a message is what one read took.
 
 from collections.abc import Iterable
 
+from sopchat.wire.display import printable
 from sopchat.wire.frame import NAME_SIZE
 
 # The most that one read takes (bytes).
@@ -39,9 +40,12 @@ def asks_who(text: bytes) -> bool:
 
 
 def who(members: Iterable[tuple[bytes, str]]) -> bytes:
-    """The answer to `/who:`: how many are connected, and a line for each name and address."""
+    """The answer to `/who:`: how many are connected, and a line for each name and address.
+
+    A name of another door may hold anything: it is shown as it is everywhere.
+    """
     lines = [
-        name
+        printable(name).encode()
         + b" connected from "
         + address.rpartition(":")[0].strip("[]").encode()
         + b", "

@@ -129,7 +129,7 @@ async def test_who_is_slowed_down_holds_up_nobody_else(
     nursery.cancel_scope.cancel()
 
 
-async def test_a_wrong_key_after_many_is_answered_late_and_the_key_at_once(
+async def test_after_many_wrong_keys_no_answer_comes_at_once_and_none_tells_which_it_will_be(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     house = House(Limits(max_wrong_keys=100))
@@ -143,7 +143,30 @@ async def test_a_wrong_key_after_many_is_answered_late_and_the_key_at_once(
         assert late == pytest.approx(expected)
     start = trio.current_time()
     assert await house.live(saying("hello")) == Departure(Reason.CLOSED)
+    assert trio.current_time() - start == pytest.approx(1)
+    start = trio.current_time()
+    assert await house.live(saying("hello")) == Departure(Reason.CLOSED)
     assert trio.current_time() == start
+
+
+async def test_connections_opened_beforehand_are_no_way_around_the_refusal(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    house = House(Limits(max_wrong_keys=3))
+    departures = []
+    connections = [PlayedConnection() for _ in range(8)]
+    async with trio.open_nursery() as nursery:
+
+        async def live(connection: PlayedConnection) -> None:
+            departures.append((await house.live(connection)).reason)
+
+        for connection in connections:
+            nursery.start_soon(live, connection)
+        await wait_all_tasks_blocked()
+        for connection in connections:
+            connection.say(frame("eve", "guess"))
+    assert departures.count(Reason.WRONG_KEY) == 3
+    assert departures.count(Reason.REFUSED) == 5
 
 
 async def test_who_waits_for_its_answer_takes_one_of_the_places_of_those_without_a_key(
@@ -152,11 +175,28 @@ async def test_who_waits_for_its_answer_takes_one_of_the_places_of_those_without
     house = House(Limits(max_wrong_keys=100, max_pending=1))
     for _ in range(limits.WRONG_KEYS_FREE):
         house.admission.addresses.wrong_key(PlayedConnection.address)
-    guesser = PlayedConnection()
+    guesser, other = PlayedConnection(), PlayedConnection()
     guesser.say(frame("eve", "guess"))
     nursery.start_soon(house.live, guesser)
-    await wait_all_tasks_blocked()
+    await trio.sleep(0.1)
     assert len(house.admission.pending) == 1
-    assert await house.live(saying("hello")) == Departure(Reason.CLOSED)
-    await wait_all_tasks_blocked()
+    nursery.start_soon(house.live, other)
+    await trio.sleep(0.01)
     assert guesser.closed
+    assert len(house.admission.pending) == 1
+    nursery.cancel_scope.cancel()
+
+
+async def test_one_read_at_the_line_door_is_no_more_than_may_be_said_at_once(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    """A line may be a single byte, and a frame each."""
+    house = House(Limits(rate=1, burst=5))
+    connection = PlayedConnection()
+    connection.say(b"lin\nkey\n")
+    nursery.start_soon(house.live, connection, LINES)
+    await trio.sleep(0.1)
+    connection.say(b"\n" * 4096)
+    await trio.sleep(0.5)
+    assert len(cut(bytes(house.listener.taken))) <= 10
+    nursery.cancel_scope.cancel()

@@ -1,5 +1,7 @@
 import errno
+import gc
 import math
+import weakref
 
 import pytest
 import trio
@@ -207,6 +209,23 @@ async def test_a_failed_write_ends_the_task_with_its_reason(
     assert (await run_to_end(outbox)).reason is reason
 
 
+async def test_an_outbox_whose_write_failed_is_not_kept_alive_by_its_error() -> None:
+    class Broken(PlayedConnection):
+        def send_now(self, piece: bytes | memoryview) -> int:
+            raise OSError(errno.EPIPE, "gone")
+
+    gc.disable()  # it comes late, and what waits in an outbox may be megabytes
+    try:
+        outbox = Outbox(Broken(), Pressure(), LIMITS)
+        outbox.put(b"fails")
+        assert (await run_to_end(outbox)).reason is Reason.BROKEN_PIPE
+        alive = weakref.ref(outbox)
+        del outbox
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
 async def test_an_outbox_that_has_ended_drops_what_is_put_and_raises_no_pressure() -> None:
     outbox, connection, pressure = an_outbox(window=0)
     connection.fail(OSError(errno.EPIPE, "gone"))
@@ -216,3 +235,12 @@ async def test_an_outbox_that_has_ended_drops_what_is_put_and_raises_no_pressure
     assert not pressure.over
     assert outbox.waiting == 1
     assert connection.taken == b""
+
+
+async def test_what_a_member_gets_first_raises_no_pressure_and_what_comes_then_does() -> None:
+    outbox, _, pressure = an_outbox(window=0)
+    outbox.put_first(bytes(50_000))
+    outbox.put(bytes(9_000))
+    assert not pressure.over
+    outbox.put(bytes(2_000))
+    assert pressure.over

@@ -14,10 +14,13 @@ async def test_what_is_queued_when_it_is_stopped_still_goes_out() -> None:
     async with serving(stall_timeout=60) as house:
         ann, bob = await house.join("ann"), await house.join("bob")
         said = [frame("ann", str(number)) for number in range(20_000)]
-        await ann.send_all(b"".join(said))
         (member,) = [member for member in house.server.room if member.name == b"bob"]
-        while not member.outbox.waiting:
-            await trio.sleep(0)
+        with trio.CancelScope() as sending:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ann.send_all, b"".join(said))
+                while not member.outbox.waiting:
+                    await trio.sleep(0)
+                sending.cancel()
         house.server.stop()
         heard = cut(await rest(bob))
         assert len(heard) > 1000

@@ -101,6 +101,9 @@ def test_files_that_are_wrong_are_told_by_name(tmp_path: Path) -> None:
     broken, empty = tmp_path / "broken", tmp_path / "empty"
     broken.write_bytes(both.read_bytes().replace(b"\nM", b"\n!"))
     empty.touch()
+    spoken = tmp_path / "spoken"
+    spoken.write_bytes(b"it begins with -----BEGIN CERTIFICATE-----\n" + both.read_bytes())
+    assert identity(spoken).fingerprint == identity(both).fingerprint
     encrypted = tmp_path / "encrypted"
     loaded = serialization.load_pem_private_key(other.private_key_pem.bytes(), None)
     encrypted.write_bytes(

@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sopchat_client.errors import Untrusted
+from sopchat_client.known import remember
 from sopchat_client.parser import ClientParser
 
 from sopchat.tls import own_identity
@@ -141,3 +143,12 @@ def test_what_a_profile_says_wrong_is_told(
     with pytest.raises(SystemExit):
         ClientParser().parse(["@work"])
     assert words in capsys.readouterr().err
+
+
+def test_a_server_that_somebody_else_has_just_met_is_not_remembered_as_another(known: Path) -> None:
+    first, second = (":".join([pair] * 32) for pair in ("AA", "BB"))
+    remember("localhost", 9000, first)
+    remember("LOCALHOST", 9000, first)
+    with pytest.raises(Untrusted, match="has just shown two certificates"):
+        remember("localhost", 9000, second)
+    assert known.read_text() == f"localhost 9000 {first}\n"

@@ -58,6 +58,12 @@ class Supervisor:
 
     def start(self) -> Program:
         """Start the command, and wait until it is ready."""
+        program = self.launch()
+        self.wait_for("READY=1")
+        return program
+
+    def launch(self) -> Program:
+        """Start the command."""
         held = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, _HIGH) for _, one in self._sockets]
         env = {**self._env, "NOTIFY_SOCKET": self._address}
         if held:
@@ -71,7 +77,6 @@ class Supervisor:
         finally:
             for descriptor in held:
                 os.close(descriptor)
-        self.wait_for("READY=1")
         return self.program
 
     def wait_for(self, line: str) -> None:

@@ -105,6 +105,7 @@ def limits_file(material: Material) -> None:
             assert isinstance(limits.burst, int)
 
 
+_PRINT = json.dumps("ab" * 32)
 _KEYS = [field.name.replace("_", "-") for field in attrs.fields(profiles.Table)]
 
 
@@ -115,8 +116,10 @@ def profile(material: Material) -> None:
         lines = ["[a]", 'host = "h"', "port = 1", 'name = "n"'][: material.number(4)]
         while material and len(lines) < 20:
             key = _KEYS[material.number(len(_KEYS) - 1)]
-            kind, value = material.number(4), material.take(material.number(70)).decode("latin-1")
-            lines.append(f"{key} = {(json.dumps(value), len(value), 'true', value, '[]')[kind]}")
+            kind, value = material.number(5), material.take(material.number(70)).decode("latin-1")
+            lines.append(
+                f"{key} = {(json.dumps(value), len(value), 'true', value, '[]', _PRINT)[kind]}"
+            )
         data = "\n".join(lines).encode()
     else:
         data = material.text().encode() if material.number(1) else material.rest()
@@ -133,6 +136,9 @@ def profile(material: Material) -> None:
             assert 1 <= options["port"] <= 65535
             assert isinstance(options["name"], bytes)
             assert 1 <= len(options["name"]) <= 64
+            assert options.get("fingerprint") in (None, ":".join(["AB"] * 32))
+            assert not ("fingerprint" in options and "ca" in options)
+            assert options.get("tls", True) or not {"fingerprint", "ca"} & options.keys()
 
 
 _PARSER = ClientParser()

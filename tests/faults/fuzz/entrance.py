@@ -60,7 +60,7 @@ async def _count(material: Material) -> None:
     assert isinstance(clock, MockClock)
     asked = Limits(max_per_address=material.number(4), max_wrong_keys=material.number(15))
     counted, there = Addresses(asked), Counter[str]()
-    wrong: Counter[str] = Counter()
+    wrong, asks = Counter[str](), Counter[str]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(limits, "MOST_ADDRESSES", 4)
         for _ in range(_STEPS):
@@ -74,9 +74,11 @@ async def _count(material: Material) -> None:
                 there[address] -= 1
             elif step == 2:
                 wrong[address] += 1
-                delay = counted.wrong_key(address)
-                assert 0 <= delay <= limits.WRONG_KEY_MOST_DELAY
-                assert not delay or wrong[address] > limits.WRONG_KEYS_FREE
+                counted.wrong_key(address)
+                asks[address] += 1
+                delay = counted.patience(address)
+                assert 0 <= delay <= asks[address] * limits.WRONG_KEY_MOST_DELAY
+                assert not delay or wrong[address] >= limits.WRONG_KEYS_FREE
             elif step == 3:
                 counted.right_key(address)
                 wrong[address] = 0

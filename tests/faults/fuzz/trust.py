@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 from sopchat_client import known
-from sopchat_client.errors import CannotConnect
+from sopchat_client.errors import CannotConnect, Untrusted
 
 from sopchat import tls
 from sopchat.arguments import UsageError
@@ -67,6 +67,11 @@ def known_servers(material: Material) -> None:
             return
         assert before is None or read_fingerprint(before) == before
         other = known.known("h0.example", 9002)
+        if before not in (None, shown):
+            with pytest.raises(Untrusted):
+                known.remember(host.upper(), port, shown)
+            assert path.read_bytes() == data
+            return
         known.remember(host.upper(), port, shown)
         assert known.known(host, port) == shown
         assert known.known("h0.example", 9002) == other

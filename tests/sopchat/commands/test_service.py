@@ -120,3 +120,21 @@ def test_a_path_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
         said = f"sop-chat: cannot listen on {tmp_path}/file: Socket operation on non-socket\n"
         assert program.stderr == said
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_stage_has_no_use_for_another_doors_socket(key_file: str) -> None:
+    with Supervisor(
+        SOP_CHAT, "--key-file", key_file, "--stage", "2", sockets=[("line", listener())]
+    ) as manager:
+        program = manager.launch()
+        assert program.wait() == 1
+        assert "a stage has the frame door of its port alone" in program.stderr
+
+
+def test_what_cannot_be_a_log_leaves_no_socket_behind(tmp_path: Path) -> None:
+    path = tmp_path / "room"
+    options = ("--unix", str(path), "--log", str(tmp_path))
+    with Program(SOP_CHAT, *options, env={"SOPCHAT_KEY": "key"}) as program:
+        assert program.wait() == 1
+        assert "cannot keep the room log" in program.stderr
+    assert not path.exists()

@@ -90,6 +90,8 @@ def test_sighup_reads_the_key_and_the_limits_again_and_members_stay(tmp_path: Pa
         ("key", "", "is empty"),
         ("limits", "max-clients = 0", "max-clients in "),
         ("limits", "max-client = 3", "'max-client' in "),
+        ("limits", "max-clients = 99999999999999999999", "at most 2147483647"),
+        ("limits", "rate = '1e308/s'", "is no rate"),
         ("limits", "max-clients", "cannot read the limits in "),
     ],
 )
@@ -169,9 +171,9 @@ def test_descriptors_are_made_room_for_as_far_as_the_system_allows() -> None:
 def test_too_few_descriptors_for_all_members_are_told_at_the_start() -> None:
     with reserved_port() as port:
         # Nobody but the superuser, who may raise a hard limit, gets more than this.
-        command = f'ulimit -n 500 && exec "{SOP_CHAT}" {port} key --max-clients 9000000000'
+        command = f'ulimit -n 500 && exec "{SOP_CHAT}" {port} key --max-clients 2000000000'
         with Program("/bin/sh", "-c", command) as server:
-            server.wait_for("the system allows 500 open files and 9000000000 members need")
+            server.wait_for("the system allows 500 open files and 2000000000 members need")
             server.interrupt()
             assert server.wait() == 0
 
@@ -190,3 +192,50 @@ def test_more_history_than_a_newcomer_can_get_is_wrong_use() -> None:
     with Program(SOP_CHAT, "9000", "key", "--history", "5000") as program:
         assert program.wait() == 1
         assert "'5000' is too much: 4096 at most" in program.stderr
+
+
+def test_sigusr1_shows_how_the_room_is(tmp_path: Path) -> None:
+    with Server("--log", str(tmp_path / "log")) as server, Client.join(server.port, "ann") as ann:
+        ann.send(frame("ann", "hello"))
+        server.wait_for("ann: hello")
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_for(
+            "1/4 members, 0 not authenticated, 1 frames so far, 0 bytes wait for members"
+        )
+        server.wait_for("0 missing, ")
+        server.wait_for(" failures")
+
+
+def test_a_file_that_keeps_its_reader_waiting_keeps_nobody_else(tmp_path: Path) -> None:
+    with reserved_port() as port, Keyed(tmp_path, port) as server:
+        (tmp_path / "key").unlink()
+        os.mkfifo(tmp_path / "key")
+        server.process.send_signal(signal.SIGHUP)
+        with (tmp_path / "key").open("w") as waiting:  # opened when it is being read
+            Client.join(port, "ann").close()
+            waiting.write("new\n")
+        server.wait_for("reloaded")
+        Client.join(port, "ann", "new").close()
+        server.interrupt()
+        assert server.wait() == 0
+
+
+def test_what_nohup_started_outlives_its_terminal() -> None:
+    terminal, inner = os.openpty()
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", f"trap '' HUP; exec '{SOP_CHAT}' {port} key"],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            preexec_fn=take_terminal,
+            start_new_session=True,
+        )
+        os.close(inner)
+        with os.fdopen(terminal, "rb", buffering=0) as screen:
+            assert screen.readline().startswith(b"listening")
+        Client.join(port, "ann").close()
+        process.send_signal(signal.SIGHUP)
+        Client.join(port, "ann").close()
+        process.terminate()
+        assert process.wait(PATIENCE) == 0

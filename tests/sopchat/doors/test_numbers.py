@@ -29,12 +29,12 @@ ASKING = frame("bob", b"key" + ASK_NUMBERS)
 
 
 @asynccontextmanager
-async def room(history: int = 0) -> AsyncIterator[int]:
+async def room(history: int = 0, key: bytes = b"key") -> AsyncIterator[int]:
     """The port of a room."""
     listeners = open_listeners(0, "127.0.0.1")
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
-            server = Server(b"key", Console(None), history=history)
+            server = Server(key, Console(None), history=history)
             doors: dict[Door, list[socket.socket]] = {FrameDoor(): listeners}
             nursery.start_soon(server.serve, doors)
             yield listeners[0].getsockname()[1]
@@ -154,3 +154,13 @@ def test_numbered_frames_are_understood_however_they_are_cut(
         stream = stream[size:]
     assert [message.raw for message in heard] == frames
     assert [message.sequence for message in heard] == list(range(first, first + len(frames)))
+
+
+async def test_a_key_that_reads_like_the_question_is_a_key() -> None:
+    async with (
+        room(key=b"number?x") as port,
+        connect("127.0.0.1", port, "ann", "number?x", "numbered") as ann,
+        connect("127.0.0.1", port, "bob", "number?x", "numbered") as bob,
+    ):
+        await ann.send("hi")
+        assert (await anext(bob)).sequence == 1

@@ -286,3 +286,17 @@ async def test_where_the_system_cannot_tell_nothing_is_unacknowledged(
     assert connection.unacknowledged() == 0
     connection.close()
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("192.0.2.1:5000", "192.0.2.1"),
+        ("[2a00:1450:4001:81b::200e]:5000", "2a00:1450:4001:81b::/64"),
+        ("[fe80::abcd:2%eth0]:5000", "[fe80::abcd:2%eth0]"),
+        ("[fd00:1::5]:5000", "[fd00:1::5]"),
+    ],
+)
+def test_clients_are_counted_together_where_one_has_all_addresses(peer: str, address: str) -> None:
+    with socket.socket() as one:
+        assert SocketConnection(one, peer).address == address

@@ -342,3 +342,35 @@ async def test_a_record_that_was_changed_on_the_way_ends_the_connection() -> Non
         ann = await room.join("ann")
         await ann.transport_stream.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
         await room.until_told("ann left (0/4): does not speak TLS as it is spoken here: decryption")
+
+
+async def test_a_farewell_is_not_taken_for_what_was_given_up_before() -> None:
+    async with connected() as (connection, client, _):
+        taken = take_now(connection)
+        with trio.move_on_after(0.05):
+            await connection.send([memoryview(PIECE)[taken:]])
+        data = bytearray()
+
+        async def read() -> None:
+            while len(data) < taken or not data.endswith(b"farewell"):
+                data.extend(await client.receive_some())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            while True:
+                try:
+                    assert connection.send_now(b"farewell") == 8
+                    break
+                except BlockingIOError:
+                    await trio.sleep(0)
+        assert bytes(data[:-8]) == PIECE[: len(data) - 8]
+
+
+async def test_only_so_many_are_kept_to_say_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sopchat.doors.tls.TLS_GOODBYES", 1)
+    async with connected() as (one, _, below), connected() as (other, _, below_other):
+        for connection in (one, other):
+            take_now(connection)
+            connection.close()
+        assert below.descriptor != -1
+        assert below_other.descriptor == -1

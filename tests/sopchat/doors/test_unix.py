@@ -312,3 +312,16 @@ async def test_a_client_that_leaves_words_unread_is_a_reset(
         await receive(connection, 10)
     with pytest.raises(BrokenPipeError):
         connection.send_now(b"x")
+
+
+def test_a_directory_that_somebody_keeps_locked_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sopchat.doors.unix._LOCK_PATIENCE", 0.05)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            open_unix_listener(path)
+    finally:
+        os.close(descriptor)

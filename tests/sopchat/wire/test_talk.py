@@ -37,3 +37,10 @@ def test_the_answer_counts_and_lists() -> None:
         b"<unknown> connected from 2001:db8::1, 6000.\n"
     )
     assert who([]) == b"0 clients connected.\n"
+
+
+def test_a_name_in_the_answer_forges_no_line_and_drives_no_terminal() -> None:
+    assert who([(b"\x1b[2Jeve connected from 10.0.0.1, 1.\nboss", "192.0.2.1:5000")]) == (
+        b"1 clients connected.\n"
+        b"\\x1b[2Jeve connected from 10.0.0.1, 1.\\nboss connected from 192.0.2.1, 5000.\n"
+    )
