@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import re
 import socket
 import ssl
 from pathlib import Path
@@ -12,14 +11,10 @@ import attrs
 from sopchat.arguments import UsageError, system_words
 from sopchat.state import keep, locked, state_folder
 from sopchat.wire.fingerprint import fingerprint
+from sopchat.wire.tls import TlsCodec
 
 # A certificate of our own is trusted by its fingerprint, so its end would only be a surprise.
 _VALID_FOR = datetime.timedelta(days=10 * 365)
-
-# The first certificate of a file in PEM; words may stand before it.
-_CERTIFICATE = re.compile(
-    rb"^-----BEGIN CERTIFICATE-----\s*$.*?^-----END CERTIFICATE-----", re.MULTILINE | re.DOTALL
-)
 
 # The clock of who comes may be behind ours by so much.
 _CLOCKS_DIFFER = datetime.timedelta(days=1)
@@ -39,16 +34,30 @@ def identity(certificate: Path, key: Path | None = None) -> Identity:
 
     Raises UsageError.
     """
-    found = _read(certificate, "certificate")
-    first = _CERTIFICATE.search(found)
-    if first is None:
+    if b"-----BEGIN CERTIFICATE-----" not in _read(certificate, "certificate"):
         raise UsageError(f"{certificate} holds no certificate: PEM has -----BEGIN CERTIFICATE-----")
     context = server_context(certificate, key)
     try:
-        shown = ssl.PEM_cert_to_DER_cert(first[0].decode("ascii"))
-    except ValueError:  # what is no base64 and what is no ASCII are such errors
-        raise UsageError(f"the first certificate in {certificate} is damaged") from None
+        shown = _shown(context)
+    except ssl.SSLError as error:
+        raise UsageError(f"{certificate} cannot be used in TLS 1.3: {_words(error)}") from None
     return Identity(context, fingerprint(shown))
+
+
+def _shown(context: ssl.SSLContext) -> bytes:
+    """The certificate, in DER, that a client is shown: OpenSSL alone knows which one of a file.
+
+    Raises ssl.SSLError: hands cannot be shaken with it.
+    """
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    server, client = TlsCodec(context, server=True), TlsCodec(anybody, server=False)
+    while not client.handshake():
+        server.feed(client.outgoing())
+        server.handshake()
+        client.feed(server.outgoing())
+    return client.certificate() or b""
 
 
 def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
@@ -74,11 +83,14 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
                 f"the key in {holder} does not belong to the certificate in {certificate}"
             ) from None
         what = f"{certificate} and {holder}" if key else certificate
-        reason = (error.reason or str(error)).replace("_", " ").lower()
-        raise UsageError(f"{what} cannot be used as certificate and key: {reason}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {certificate} and {holder}: {system_words(error)}") from None
+        words = _words(error)
+        raise UsageError(f"{what} cannot be used as certificate and key: {words}") from None
     return context
+
+
+def _words(error: ssl.SSLError) -> str:
+    """What OpenSSL says of an error, in its own words but readable."""
+    return (error.reason or str(error)).replace("_", " ").lower()
 
 
 def _read(file: Path, what: str) -> bytes:

@@ -111,7 +111,7 @@ async def accept(
     has again, and it is tried after pauses; a client that left before it was accepted is nobody.
     Raises OSError: the listener is of no use.
     """
-    told = False
+    told, local = False, listener.family == socket.AF_UNIX
     while True:
         await trio.lowlevel.wait_readable(listener)
         # Those that have come are taken in one turn of the loop, but not without end: `most`.
@@ -129,9 +129,8 @@ async def accept(
                 break
             told = False
             accepted.setblocking(False)
-            unix = accepted.family == socket.AF_UNIX
-            peer = shown_user(accepted) if unix else shown_address(address)
-            welcome(SocketConnection(accepted, peer))
+            peer = shown_user(accepted) if local else shown_address(address)
+            welcome(SocketConnection(accepted, peer, local))
 
 
 async def accept_first(
@@ -174,6 +173,8 @@ class SocketConnection:
 
     _socket: socket.socket
     peer: str
+    # Whether the bytes never leave this machine: a Unix-domain socket.
+    local: bool = False
     # The socket's own calls, without one of ours around them: they are made for every frame.
     receive_now: Callable[[int], bytes] = attrs.field(init=False)
     send_now: Callable[[bytes | memoryview], int] = attrs.field(init=False)
@@ -186,11 +187,6 @@ class SocketConnection:
     def descriptor(self) -> int:
         """The socket's number in this process."""
         return self._socket.fileno()
-
-    @property
-    def local(self) -> bool:
-        """Whether the bytes never leave this machine: a Unix-domain socket."""
-        return self._socket.family == socket.AF_UNIX
 
     @property
     def address(self) -> str:

@@ -24,6 +24,9 @@ class Record(NamedTuple):
 
 Render = Callable[[Record], str]
 
+# A calendar ends with the year 9999, wherever one is. Only a wrong clock gets there.
+_LAST_TIME = int(datetime(9999, 12, 30, tzinfo=UTC).timestamp()) * 1_000_000
+
 CSV_HEADING = "sequence,time,name,text\r\n"
 
 
@@ -58,7 +61,7 @@ def as_csv(record: Record) -> str:
 
 
 def _local(time: int) -> datetime:
-    seconds, micros = divmod(time, 1_000_000)
+    seconds, micros = divmod(min(time, _LAST_TIME), 1_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).astimezone()
 
 

@@ -13,7 +13,17 @@ from pathlib import Path
 import attrs
 
 from sopchat.log.errors import LogError
-from sopchat.log.page import HEADER_SIZE, MAGIC, PAGE_SIZE, Page, is_known, read_header, read_page
+from sopchat.log.page import (
+    HEAD_SIZE,
+    HEADER_SIZE,
+    MAGIC,
+    PAGE_SIZE,
+    Page,
+    is_known,
+    places_taken,
+    read_header,
+    read_page,
+)
 
 _DIGITS = 12
 
@@ -65,14 +75,27 @@ class PagedFile:
         except FileNotFoundError:
             return False
 
-    def page(self, number: int, expected: int | None = None) -> Page:
-        """A page; where its header is damaged, `expected` or the page before says its first."""
+    def page(self, number: int, expected: int | None = None, start: int = 1) -> Page:
+        """A page; where its header is damaged, `expected` or the pages before say its first.
+
+        `start` is the first sequence number of the file if no header can say it.
+        """
         data = self.read(number)
         if expected is None:
-            expected = 1
-            if number and read_header(data) is None:
-                expected = read_page(self.read(number - 1), 1).end
+            # Only what stands in its places needs it: crashes leave many pages of zeros.
+            unknown = read_header(data) is None and places_taken(data)
+            expected = self._reached(number, start) if unknown else start
         return read_page(data, expected)
+
+    def _reached(self, number: int, start: int) -> int:
+        """The sequence number after the pages before that one."""
+        places = 0
+        for before in reversed(range(number)):
+            head = os.pread(self.descriptor, HEAD_SIZE, before * PAGE_SIZE)
+            places += places_taken(head)
+            if found := read_header(head):
+                return found[0] + places
+        return start + places
 
     def check_kind(self) -> None:
         """Raises LogError if this cannot be a room log.

@@ -21,6 +21,9 @@ HEAD_SIZE = 2048
 HEADER_SIZE = 64
 ENTRY_SIZE = 16
 
+# No room gets there; so a number behind it fits into its 8 bytes as well.
+_NO_SEQUENCE = 2**63
+
 # Its last byte is the version of the format.
 MAGIC = b"sopchat\x01"
 
@@ -101,7 +104,9 @@ def header(first: int, after: int) -> bytes:
 def read_header(data: bytes) -> tuple[int, int] | None:
     """`first` and `after` of a page that begins with `data`; None if its header is damaged."""
     _, first, after = _HEADER.unpack_from(data.ljust(HEADER_SIZE, b"\0"))
-    return (first, after) if data[:HEADER_SIZE] == header(first, after) else None
+    if max(first, after) >= _NO_SEQUENCE or data[:HEADER_SIZE] != header(first, after):
+        return None
+    return first, after
 
 
 def is_known(start: bytes) -> bool:
@@ -128,6 +133,11 @@ def _own_parts(size: int, mark: int) -> list[bytes]:
     return [b"", *(_OWN.pack(position, size, mark) for position in range(size))]
 
 
+def places_taken(data: bytes) -> int:
+    """How many places of the page in `data` are taken, whatever stands there."""
+    return -(-len(data[HEADER_SIZE:HEAD_SIZE].rstrip(b"\0")) // ENTRY_SIZE)
+
+
 def read_page(data: bytes, expected: int) -> Page:
     """What the page in `data` holds, which may be cut short anywhere.
 
@@ -136,9 +146,9 @@ def read_page(data: bytes, expected: int) -> Page:
     """
     found = read_header(data)
     first, after = found or (expected, expected)
-    taken = data[HEADER_SIZE:HEAD_SIZE].rstrip(b"\0")
-    used = -(-len(taken) // ENTRY_SIZE)
-    beside = taken.ljust(used * ENTRY_SIZE, b"\0")
+    used = places_taken(data)
+    end = HEADER_SIZE + used * ENTRY_SIZE
+    beside = data[HEADER_SIZE:end].ljust(used * ENTRY_SIZE, b"\0")
     parts: list[Group | Damage] = []
     place = 0
     while place < used:

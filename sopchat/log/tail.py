@@ -37,14 +37,14 @@ def find_tail(file: PagedFile, expected: int = 1) -> Tail:
     """
     size = file.size
     for number in reversed(range(file.pages)):
-        page = file.page(number, None if number else expected)
+        page = file.page(number, start=expected)
         if page.groups:
             last = page.groups[-1]
             used = last.end - page.first
             end = number * PAGE_SIZE + HEAD_SIZE + used * FRAME_SIZE
             behind = (page.used - used) * ENTRY_SIZE
             return Tail(number, used, last.end, last.time, end, size - end + behind)
-    page = file.page(0, expected)
+    page = file.page(0, start=expected)
     end = HEADER_SIZE if page.headed else 0
     return Tail(0, 0, page.first, 0, end, size - end)
 

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 
+class Unable(Exception):
+    """The experiment cannot be made here; the message says why."""
+
+
 @attrs.frozen
 class Figure:
     """A value with its unit; "" is the unit of what is counted."""

@@ -12,7 +12,7 @@ import sys
 import time
 
 from sopchat import limits
-from tests.faults.figures import Figure, Figures, percentile
+from tests.faults.figures import Figure, Figures, Unable, percentile
 from tests.faults.party import party_of
 from tests.faults.room import Room
 from tests.support.clients import Client
@@ -27,10 +27,6 @@ _HOUSE, _SERVER = "10.9.0.2", "10.9.0.1"
 # Seconds without a sign of life, as the server says them, and what may be added.
 _SILENCE = limits.KEEPALIVE_IDLE + limits.KEEPALIVE_PROBES * limits.KEEPALIVE_INTERVAL
 _LATE = 15.0
-
-
-class Unable(Exception):
-    """Nobody may make such a network here; the message says why."""
 
 
 def _unshare() -> list[str]:

@@ -26,7 +26,8 @@ from tests.faults import (
     soak,
     stuck,
 )
-from tests.faults.figures import Figures
+from tests.faults.figures import Figures, Unable
+from tests.faults.fuzz import figures as fuzz
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reliability.md"
 
@@ -42,6 +43,7 @@ EXPERIMENTS: Mapping[str, Callable[[], Figures]] = {
     "console": partial(console.run, words=200_000),
     "memory": partial(memory.run, members=64, seconds=60.0),
     "clocks": partial(clocks.run, seconds=20.0, jumps=200),
+    "fuzz": partial(fuzz.run, inputs=10_000_000, jobs=2),
     "kills": partial(kills.run, kills=100),
     "soak": partial(soak.run, minutes=10.0),
 }
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = time.monotonic()
         try:
             lines = table(EXPERIMENTS[name]())
-        except namespace.Unable as why:
+        except Unable as why:
             print(f"not made: {why}\n", flush=True)
             continue
         except AssertionError as broken:

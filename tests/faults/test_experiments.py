@@ -1,5 +1,6 @@
 """Every experiment at a small scale. What must hold, each asserts itself."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from tests.faults import (
     soak,
     stuck,
 )
-from tests.faults.figures import Figure
+from tests.faults.figures import Figure, Unable
+from tests.faults.fuzz import figures as fuzz
+from tests.faults.fuzz.__main__ import Run
+from tests.faults.fuzz.targets import targets
 from tests.support.programs import require_tool
 
 
@@ -49,7 +53,7 @@ def test_a_bad_network_of_the_system_delays_and_loses_nothing() -> None:
         require_tool(tool)
     try:
         figures = namespace.run(seconds=1.0)
-    except namespace.Unable as why:
+    except Unable as why:
         pytest.skip(str(why))
     assert max(figure.value for name, figure in figures.items() if "p99" in name) > 1
 
@@ -73,6 +77,26 @@ def test_the_worst_that_the_rules_allow_stays_under_the_ceiling() -> None:
 def test_a_wall_clock_that_jumps_changes_nothing() -> None:
     figures = clocks.run(seconds=1.0, jumps=10)
     assert figures["words said, all heard"].value >= 90
+
+
+def test_parsers_keep_their_promises_for_some_inputs_of_any_kind() -> None:
+    chosen = targets("commands")
+    try:
+        figures = fuzz.run(1000, 2, [chosen["port"], chosen["size"]], turn=1.0)
+    except Unable as why:
+        pytest.skip(str(why))
+    assert figures["inputs for all"].value >= 1000
+    assert figures["inputs for one at least"].value > 0
+
+
+def test_a_parser_that_breaks_its_promise_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    def goes(run: Run, seconds: float, seed: int) -> None:
+        run.inputs, run.fault = 7, "it hangs"
+
+    monkeypatch.setattr(Run, "go_on", goes)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    with pytest.raises(AssertionError, match="port: it hangs"):
+        fuzz.run(7, 1, [targets("commands")["port"]])
 
 
 def test_a_short_soak_leaves_nothing_behind() -> None:

@@ -13,22 +13,30 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sopchat_client import execute, profiles, protocols
+from sopchat_client import execute, known, profiles, protocols
 from sopchat_client.parser import ClientParser
 from sopchat_client.tui import terminal
 from sopchat_client.tui.scrollback import Scrollback
 from sopchat_grader.failure import Difference
 
+from sopchat import service, tls
+from sopchat.addresses import Addresses
+from sopchat.arguments import Parser
+from sopchat.commands import sop_chat_log
 from sopchat.doors import Chunk
 from sopchat.doors.frame import FrameDoorway
 from sopchat.doors.line import LineDoorway
 from sopchat.limits import Limits
+from sopchat.log import page, repair
+from sopchat.pending import Pending
+from sopchat.rate import Rate
 from sopchat.room import Room
 from sopchat.wire import display, talk
+from sopchat.wire import tls as wire_tls
 from sopchat.wire.frame import Frame, FrameBuffer, encode_texts
 from sopchat.wire.line import LineBuffer
 from tests.faults.fuzz import __main__ as command
-from tests.faults.fuzz import client, commands, corpus, grader, screen, wire
+from tests.faults.fuzz import client, commands, corpus, grader, logs, screen, trust, wire
 from tests.faults.fuzz.targets import SUBJECTS, Target, targets
 
 TARGETS = targets()
@@ -39,23 +47,38 @@ each_target = pytest.mark.parametrize("target", TARGETS.values(), ids=list(TARGE
 
 # Where each target's parser is broken: whose attribute, and by what it is replaced.
 BREAKS: dict[str, tuple[object, str, object]] = {
+    "addresses": (Addresses, "leave", lambda self, address: None),
+    "certificate_files": (tls, "_shown", lambda context: b""),
     "client_arguments": (ClientParser, "_require", lambda self, options: None),
     "composed": (screen, "texts_of", lambda typed: typed.split("\n")),
+    "damaged_log": (repair, "cut", lambda file, tail: None),
     "field": (wire, "checked", lambda value, size, what: value[:size]),
+    "fingerprints": (trust, "read_fingerprint", str.upper),
     "frame": (Frame, "encode", lambda self: self.name.rstrip(b"\0") + self.text),
     "frame_buffer": (FrameBuffer, "feed", lambda self, data: data),
     "frame_doorway": (Frame, "encode", lambda self: self.name),
     "frame_messages": (protocols.FrameProtocol, "feed", lambda self, data: []),
+    "handed_over_sockets": (service, "_door", lambda name: name),
     "joining": (protocols, "FRAME_SIZE", 600),
     "json_line": (client, "from_json", lambda line: json.loads(line)["text"].encode()),
     "key_file": (commands, "read_key", lambda key, file: file.read_bytes()),
+    "known_servers": (known, "read_fingerprint", str),
     "least_number": (commands, "at_least", lambda least, kind: kind),
     "limits_file": (commands, "read_limits", lambda options: Limits(max_clients=0)),
     "line_buffer": (LineBuffer, "feed", lambda self, data: data),
     "line_doorway": (LineDoorway, "flush", lambda self: None),
     "line_messages": (LineBuffer, "feed", lambda self, data: data),
     "line_texts": (wire, "lines", bytes.splitlines),
+    "log_arguments": (Parser, "error", lambda self, message: self.exit(2, message)),
+    "log_exports": (logs, "as_csv", lambda record: ",".join(map(str, record)) + "\r\n"),
+    "log_file": (repair, "_give_up", lambda *place: iter(())),
+    "log_page": (
+        *(page, "_read_group"),
+        lambda data, beside, first, place: page.Group(first + place, 0, bytes(512)),
+    ),
+    "notifying": (service.Notifier, "status", lambda self, text: self._send(f"STATUS={text}")),
     "numbered_frames": (wire, "numbered", lambda frames, first: frames),
+    "pending": (Pending, "leave", lambda self, scope: None),
     "port": (commands, "port_number", int),
     "printed_lines": (execute, "_lines", lambda output, is_whole: output.splitlines()),
     "profile": (profiles, "_tables", lambda file: (tomllib.loads(file.read_text()), True)),
@@ -69,7 +92,9 @@ BREAKS: dict[str, tuple[object, str, object]] = {
     "shown_bytes": (display, "printable", lambda data: data.decode("utf-8", "replace")),
     "shown_frames": (display, "escape", lambda text: text),
     "shown_text": (display, "escape", lambda text: text),
+    "since": (sop_chat_log, "_since", lambda text: (int(text), 0)),
     "size": (commands, "byte_size", lambda least: lambda text: 0),
+    "spoken": (Rate, "said", lambda self, frames, now: 0.0),
     "talk_doorway": (talk, "asks_who", lambda text: not text),
     "talk_message": (talk, "parse", lambda message: message.partition(b" says: ")[::2]),
     "talk_messages": (protocols.TalkProtocol, "feed", lambda self, data: []),
@@ -79,6 +104,12 @@ BREAKS: dict[str, tuple[object, str, object]] = {
         wire,
         "encode_texts",
         lambda name, texts: encode_texts(name, [text.strip() for text in texts]),
+    ),
+    "tls_garbage": (wire_tls, "_NO_TLS", b"no"),
+    "tls_talk": (
+        wire_tls.TlsCodec,
+        "encrypt",
+        lambda self, data: self._tls.write(data[1:] or b"x"),
     ),
     "wrapped": (screen, "wrap", lambda text, first, others: [(0, len(text))]),
 }
@@ -127,7 +158,7 @@ def test_what_is_kept_is_small_and_belongs_to_a_target() -> None:
     assert {file.parent for file in files} == {corpus.CORPUS / name for name in TARGETS}
     for file in files:
         assert file.name == hashlib.sha1(file.read_bytes()).hexdigest()
-    assert len(files) < 300
+    assert len(files) < 400
     assert sum(file.stat().st_size for file in files) < 300 * 1024
 
 
@@ -190,6 +221,15 @@ def test_turns_are_taken_until_so_many_inputs_were_run(
     figures = json.loads(file.read_text())
     assert figures["inputs"] == 160
     assert figures["targets"]["frame"]["inputs"] == 80
+
+
+def test_a_slow_target_gets_its_share_of_the_inputs(goes: Callable[[Went], None]) -> None:
+    def went(run: command.Run) -> None:
+        run.inputs += 1000 if run.target.name == "frame" else 20
+
+    goes(went)
+    frame, field = command.run_all([TARGETS["frame"], TARGETS["field"]], 1.0, 1, 1000)
+    assert (frame.inputs, field.inputs) == (1000, 60)
 
 
 def test_one_input_is_checked_alone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What an encrypted room shows of itself: files that are right, wrong, or made at first use."""
 
+import datetime
 import shutil
 import ssl
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sopchat.arguments import UsageError
 from sopchat.tls import identity, own_identity, server_context
@@ -38,6 +40,39 @@ def test_the_fingerprint_is_of_the_certificate_that_is_shown(tmp_path: Path) -> 
     certificate = client_of(shown.context).certificate()
     assert certificate is not None
     assert shown.fingerprint == fingerprint(certificate)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"-----BEGIN CERTIFICATE----- as follows\n",
+        b"# -----BEGIN CERTIFICATE-----\nAAA\n# -----END CERTIFICATE-----\n",
+        b"# -----BEGIN CERTIFICATE-----\nAAAA\n# -----END CERTIFICATE-----\n",
+    ],
+)
+def test_what_openssl_reads_over_is_not_taken_for_the_certificate(
+    tmp_path: Path, before: bytes
+) -> None:
+    file = written(tmp_path)
+    whole = identity(file).fingerprint
+    file.write_bytes(before + file.read_bytes())
+    assert identity(file).fingerprint == whole
+
+
+def test_a_certificate_that_no_client_of_tls_1_3_takes_is_told_at_once(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP224R1())  # RFC 8446 has no signature with that curve
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "old")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file = tmp_path / "old.pem"
+    file.write_bytes(certificate + key.private_bytes(serialization.Encoding.PEM, *form))
+    with pytest.raises(UsageError, match=r"old.pem cannot be used in TLS 1.3: "):
+        identity(file)
 
 
 def test_certificate_and_key_may_stand_in_two_files(tmp_path: Path) -> None:

@@ -22,8 +22,10 @@ ROOT = Path(__file__).parent.parent.parent.parent
 # What was found, from run to run; not in the repository.
 WORK = ROOT / ".fuzz"
 
-# With a number of inputs to run, targets take turns of so many seconds until it is reached.
-_TURN = 20.0
+# With a number of inputs to run, targets take turns of so many seconds until it is reached. Each
+# gets at least such a part of what would be its equal share.
+TURN = 10.0
+_FAIR = 10
 
 # An input that takes longer hangs; a shared machine may stand still for a while (seconds).
 _HANG = 30
@@ -129,16 +131,22 @@ class Run:
         }
 
 
-def run_all(chosen: Sequence[Target], seconds: float | None, inputs: int, jobs: int) -> list[Run]:
-    """Run them for so many seconds altogether, or until so many inputs were run, or one fails."""
+def run_all(chosen: Sequence[Target], seconds: float, jobs: int, inputs: int = 0) -> list[Run]:
+    """Run each for so many seconds, and again until all have had their inputs, or one fails.
+
+    `inputs` are wanted over all, and of each target a share: some promises take a thousand times
+    as long to check as others.
+    """
     runs = [Run(target) for target in chosen]
-    turn = _TURN if seconds is None else seconds * min(jobs, len(runs)) / len(runs)
+    share = inputs // len(runs) // _FAIR
     start = int(time.time())
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        left = runs
         for number in range(1, sys.maxsize):
-            list(pool.map(lambda run, seed=start + number: run.go_on(turn, seed), runs))
+            list(pool.map(lambda run, seed=start + number: run.go_on(seconds, seed), left))
             done = sum(run.inputs for run in runs)
-            if seconds is not None or done >= inputs or any(run.fault for run in runs):
+            left = [run for run in runs if done < inputs or run.inputs < share]
+            if not left or any(run.fault for run in runs):
                 break
             print(f"{done} inputs after {number} turns ...", file=sys.stderr, flush=True)
     return runs
@@ -195,9 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.chosen[0].check(options.input.read_bytes())
         print("its promise holds for this input")
         return 0
-    seconds = None if options.runs else options.seconds or 60.0
+    jobs, count = options.jobs, len(options.chosen)
+    turn = TURN if options.runs else (options.seconds or 60.0) * min(jobs, count) / count
     start = time.monotonic()
-    runs = run_all(options.chosen, seconds, options.runs, options.jobs)
+    runs = run_all(options.chosen, turn, jobs, options.runs or 0)
     failed = any(run.fault for run in runs)
     if options.keep and not failed:
         for run in runs:

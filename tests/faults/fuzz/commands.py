@@ -6,9 +6,6 @@ import io
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import attrs
 import pytest
@@ -18,20 +15,9 @@ from sopchat_client.parser import ClientParser
 from sopchat.arguments import UsageError, at_least, byte_size, port_number, read_key
 from sopchat.commands.limit_options import per_second, read_limits
 from sopchat.limits import Limits
+from tests.faults.fuzz.files import file
 from tests.faults.fuzz.material import Material
 from tests.faults.fuzz.targets import target
-
-
-@contextlib.contextmanager
-def _file(name: str, data: bytes) -> Iterator[Path]:
-    """A file in a folder of its own, in memory where there is such a place."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        path = Path(folder) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        path.chmod(0o600)
-        yield path
 
 
 @target(64)
@@ -66,7 +52,7 @@ def key_file(material: Material) -> None:
     """The first line of any file is a key of 1 to 448 bytes without NUL, or refused."""
     data = material.stream()
     line = data.partition(b"\n")[0].removesuffix(b"\r")
-    with _file("key", data) as path:
+    with file("key", data) as path:
         try:
             key = read_key(None, path)
         except UsageError:
@@ -105,7 +91,7 @@ def rate(material: Material) -> None:
 def limits_file(material: Material) -> None:
     """Whatever a file of limits says, it is limits that can be lived with, or told in words."""
     data = material.rest()
-    with _file("limits", data) as path:
+    with file("limits", data) as path:
         options = argparse.Namespace(**dict.fromkeys(attrs.fields_dict(Limits)), limits=path)
         try:
             limits = read_limits(options)
@@ -119,6 +105,7 @@ def limits_file(material: Material) -> None:
             assert isinstance(limits.burst, int)
 
 
+_PRINT = json.dumps("ab" * 32)
 _KEYS = [field.name.replace("_", "-") for field in attrs.fields(profiles.Table)]
 
 
@@ -129,12 +116,14 @@ def profile(material: Material) -> None:
         lines = ["[a]", 'host = "h"', "port = 1", 'name = "n"'][: material.number(4)]
         while material and len(lines) < 20:
             key = _KEYS[material.number(len(_KEYS) - 1)]
-            kind, value = material.number(4), material.take(material.number(70)).decode("latin-1")
-            lines.append(f"{key} = {(json.dumps(value), len(value), 'true', value, '[]')[kind]}")
+            kind, value = material.number(5), material.take(material.number(70)).decode("latin-1")
+            lines.append(
+                f"{key} = {(json.dumps(value), len(value), 'true', value, '[]', _PRINT)[kind]}"
+            )
         data = "\n".join(lines).encode()
     else:
         data = material.text().encode() if material.number(1) else material.rest()
-    with _file("sop-chat/client.toml", data) as path, pytest.MonkeyPatch.context() as patch:
+    with file("sop-chat/client.toml", data) as path, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(path.parent.parent))
         for name in profiles.names() or ["a"]:
             try:
@@ -147,6 +136,9 @@ def profile(material: Material) -> None:
             assert 1 <= options["port"] <= 65535
             assert isinstance(options["name"], bytes)
             assert 1 <= len(options["name"]) <= 64
+            assert options.get("fingerprint") in (None, ":".join(["AB"] * 32))
+            assert not ("fingerprint" in options and "ca" in options)
+            assert options.get("tls", True) or not {"fingerprint", "ca"} & options.keys()
 
 
 _PARSER = ClientParser()

@@ -8,7 +8,10 @@ import attrs
 from tests.faults.fuzz.material import Material
 
 # The modules of this package that hold targets.
-SUBJECTS = ("wire", "display", "doors", "rooms", "client", "screen", "commands", "grader")
+SUBJECTS = (
+    *("wire", "display", "doors", "rooms", "client", "screen", "commands", "grader"),
+    *("logs", "encryption", "trust", "service", "entrance"),
+)
 
 _TARGETS: dict[str, "Target"] = {}
 

@@ -136,7 +136,7 @@ class FailingListener:
     """A listening socket whose accept fails as told before it works."""
 
     def __init__(self, real: socket.socket, *errors: int) -> None:
-        self._real = real
+        self._real, self.family = real, real.family
         self._errors = list(errors)
 
     def fileno(self) -> int:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sopchat.log.page import Group, read_page
-from sopchat.log.reader import scan
+from sopchat.log.export import as_csv, as_json, as_line, records
+from sopchat.log.page import Group, header, read_page
+from sopchat.log.reader import last_frames, scan
 from sopchat.log.repair import repair
 from sopchat.log.tail import torn_bytes
 from sopchat.log.writer import Writer
@@ -105,6 +106,36 @@ def test_damage_is_given_up_by_a_repair_and_the_rest_stays(tmp_path: Path, place
     assert len(before) >= 429
     assert list(repair(log)) == []
     assert write(log, 3) == frames_of(list(scan(log)))[-3:]
+
+
+def test_what_stands_behind_two_damaged_headers_is_not_cut_off(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    written = write(log, 400)
+    data = bytearray(log.read_bytes())
+    for number in (1, 2, 3):
+        data[65536 * number + 10] ^= 1
+    log.write_bytes(data)
+    assert torn_bytes(log) == 0
+    assert last_frames(log, 400) == (401, b"".join(written))
+    more = write(log, 2)
+    assert frames_of(list(scan(log))) == written + more
+    list(repair(log))
+    assert read(log) == written + more
+
+
+def test_numbers_that_no_room_gets_to_are_damage(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 3)
+    log.write_bytes(header(2**64 - 2, 2**64 - 2) + log.read_bytes()[64:])
+    assert [damage.words[:24] for damage in damages(log)] == ["the header of page 0 of "]
+    list(repair(log))
+    assert len(read(log)) == 3
+
+
+def test_a_time_that_no_calendar_has_is_shown_as_the_last_one() -> None:
+    (record,) = records(Group(1, 2**64 - 1, frame("ann", "when?")))
+    for render in (as_line, as_json, as_csv):
+        assert "9999-12-" in render(record)
 
 
 def test_a_lost_page_becomes_a_gap_by_a_repair(tmp_path: Path) -> None:
