@@ -129,7 +129,8 @@ class Room:
             if not self.turn.woken or self._held_size > HOLD_SIZE:
                 self._flush()
         self.sequence += len(chunk.frames) // FRAME_SIZE
-        self.history.add(chunk.frames)
+        if self.history.limit:
+            self.history.add(chunk.frames)
         for watcher in self.watchers:
             watcher.relayed(sender, chunk.frames)
 

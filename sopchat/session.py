@@ -170,7 +170,8 @@ class Session:
         pressure, turn = room.pressure, room.turn
         holds_back = doorway.patience < math.inf
         # With a rate, one read takes no more than may be said at once.
-        largest = MOST_READ_SIZE if self._rate is None else self._rate.burst * doorway.shortest
+        rate = self._rate
+        largest = MOST_READ_SIZE if rate is None else rate.burst * doorway.shortest
         size = smallest = min(READ_SIZE, largest)
         task = turn.add_reader()
         try:
@@ -185,11 +186,13 @@ class Session:
                     room.settle()
                     await pressure.relief()
                     turn.ran(task)
-                if self._silent_until > trio.current_time():
+                if rate is not None and self._silent_until > trio.current_time():
                     await self._slow_down(member)
                     turn.ran(task)
                     continue
-                most = min(doorway.most(size), largest)
+                most = doorway.most(size)
+                if rate is not None:
+                    most = min(most, largest)
                 try:
                     data = connection.receive_now(most)
                 except BlockingIOError:  # woken for nothing
