@@ -21,7 +21,6 @@ from sopchat.log.page import (
     PAGE_SIZE,
     entries,
     header,
-    read_header,
 )
 from sopchat.log.tail import cut, find_tail
 from sopchat.wire.frame import FRAME_SIZE
@@ -118,7 +117,10 @@ class Writer:
         """
         writer = cls(lock(path, os.O_CREAT), alone, most_pages, keep, syncs)
         try:
+            made = not writer._file.size
             writer.torn = writer._mend()
+            if made and syncs:
+                _sync_folder(path.parent)
         except BaseException:
             os.close(writer._file.descriptor)
             raise
@@ -126,24 +128,23 @@ class Writer:
 
     def _mend(self) -> int:
         """Find out where the records end, cut off what stands behind them, and say how much."""
-        expected, self.time = self._before()
+        expected, before = self._before()
         tail = find_tail(self._file, expected)
         cut(self._file, tail)
         self._number, self._used = tail.number, tail.used
-        self.next, self.time = tail.next, max(self.time, tail.time)
+        self.next, self.time = tail.next, max(self.time, before, tail.time)
         if not tail.size:  # not even a header
             _write_all(self._file.descriptor, [header(self.next, self.next)], 0)
         self._unsure = False
         return tail.torn
 
     def _before(self) -> tuple[int, int]:
-        """What the log had come to before this file, if its own header cannot say it."""
-        if read_header(self._file.read(0)) is None:
-            for path in old_files(self._file)[-1:]:
-                with opened(path) as old:
-                    tail = find_tail(old)
-                    return tail.next, tail.time
-        return 1, self.time
+        """The sequence number and the time that the log had come to before this file."""
+        for path in old_files(self._file)[-1:]:
+            with opened(path) as old:
+                tail = find_tail(old)
+                return tail.next, tail.time
+        return 1, 0
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         """Append chunks, whose sequence numbers rise.
@@ -211,7 +212,8 @@ class Writer:
         if not self._file.is_at(old):  # linked before the last crash
             os.link(path, old)
         fresh = path.with_name(path.name + ".new")
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fresh.unlink(missing_ok=True)  # of a crash; or somebody's link to another file
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

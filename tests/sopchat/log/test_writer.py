@@ -105,6 +105,38 @@ def test_a_crash_between_the_two_steps_of_a_rotation_changes_nothing(tmp_path: P
     assert read(log) == written
 
 
+def test_a_rotation_writes_through_nothing_that_has_the_new_name(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", tmp_path / "other"
+    other.write_text("of somebody else")
+    (tmp_path / "log.new").symlink_to(other)
+    written = write(log, 200, most_pages=1)
+    assert other.read_text() == "of somebody else"
+    assert log.is_file()
+    assert not log.is_symlink()
+    assert read(log) == written
+
+
+def test_times_go_on_behind_a_rotation_that_a_restart_followed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 200, most_pages=1)
+    os.truncate(log, 64)  # a crash: the frames behind the rotation are not there
+    writer = Writer.open(log, ALONE)
+    writer.close()
+    assert (writer.next, writer.time) == (125, 1_000_000)
+
+
+@pytest.mark.parametrize("syncs", [True, False])
+def test_the_name_of_a_log_that_is_begun_is_brought_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: bool
+) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor)))
+    for _ in range(2):  # the second time it is there
+        Writer.open(tmp_path / "log", ALONE, syncs=syncs).close()
+    assert len(synced) == syncs
+    assert all(os.path.samestat(state, tmp_path.stat()) for state in synced)
+
+
 def test_old_files_beyond_those_kept_are_removed(tmp_path: Path) -> None:
     writer = Writer.open(tmp_path / "log", ALONE, most_pages=1, keep=2)
     writer.write([(1, 1, frame("ann", "x") * 1000)])
