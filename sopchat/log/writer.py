@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,11 +46,10 @@ def lock(path: Path, flags: int = 0) -> PagedFile:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | flags, 0o600)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LogError(f"{path} is no file that can be a room log")
+            file = PagedFile(path, descriptor)
+            file.check_kind()
             # Between opening and locking it may be rotated away.
-            if _locks(descriptor) and (file := PagedFile(path, descriptor)).is_at(path):
-                file.check_kind()
+            if _locks(descriptor) and file.is_at(path):
                 return file
             if not (tries := tries - 1):
                 raise LogError(f"{path} is being written by a server already")
@@ -62,9 +60,9 @@ def lock(path: Path, flags: int = 0) -> PagedFile:
         time.sleep(_PAUSE)
 
 
-def _locks(descriptor: int) -> bool:
+def _locks(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -72,12 +70,12 @@ def _locks(descriptor: int) -> bool:
 
 def is_locked(path: Path) -> bool:
     """Whether a server writes the log now. Raises OSError, LogError."""
-    with opened(path) as file:
-        try:
-            fcntl.flock(file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    while True:
+        with opened(path) as file:
+            if not _locks(file.descriptor, fcntl.LOCK_SH):
+                return True
+            if file.is_at(path):  # not rotated away meanwhile
+                return False
 
 
 @attrs.define(eq=False)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopchat.log.errors import LogError
-from sopchat.log.files import opened
+from sopchat.log.files import foreign_files, old_files, opened
 from sopchat.log.page import Damage, Gap, Group
 from sopchat.log.reader import last_frames, page_at, page_of, scan
 from sopchat.log.repair import repair
@@ -135,6 +135,58 @@ def test_the_name_of_a_log_that_is_begun_is_brought_to_disk(
         Writer.open(tmp_path / "log", ALONE, syncs=syncs).close()
     assert len(synced) == syncs
     assert all(os.path.samestat(state, tmp_path.stat()) for state in synced)
+
+
+def test_a_copy_with_a_name_like_an_old_file_is_left_alone(tmp_path: Path) -> None:
+    log, copy = tmp_path / "log", tmp_path / "log.202611211200"
+    written = write(log, 300, most_pages=1)
+    damaged = bytearray(log.read_bytes())
+    damaged[20] ^= 1
+    for data in (log.read_bytes(), bytes(damaged), b"hello", b""):
+        copy.write_bytes(data)
+        with opened(log) as current:
+            assert [path.name for path in old_files(current)] == [
+                "log.000000000001",
+                "log.000000000125",
+            ]
+        assert foreign_files(log) == [copy]
+        assert read(log) == written
+        before = log.read_bytes()
+        assert list(repair(log)) == []
+        assert (copy.read_bytes(), log.read_bytes()) == (data, before)
+    writer = Writer.open(log, ALONE, most_pages=1, keep=1)
+    writer.write([(301, 1, frame("ann", "x") * 200)])
+    writer.close()
+    names = ["log", "log.000000000373", "log.202611211200"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize("place", [20, 70])
+def test_an_old_file_whose_beginning_is_damaged_is_one_still(tmp_path: Path, place: int) -> None:
+    log = tmp_path / "log"
+    write(log, *[1] * 300, most_pages=2)
+    old = tmp_path / "log.000000000001"
+    data = bytearray(old.read_bytes())
+    data[place] ^= 1
+    old.write_bytes(data)
+    assert foreign_files(log) == []
+    assert len(damages(log)) == 1
+    assert list(repair(log))
+    assert damages(log) == []
+
+
+def test_the_last_frames_are_one_run_up_to_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 2)
+    after = write(log, *[1] * 5, first=100)
+    assert last_frames(log, 4) == (105, b"".join(after[1:]))
+    assert last_frames(log, 9) == (105, b"".join(after))
+    data = bytearray(log.read_bytes())
+    data[65536 + 2048 + 512 * 2] ^= 1
+    log.write_bytes(data)
+    for _ in range(2):  # damaged, then given up
+        assert last_frames(log, 4) == (105, b"".join(after[3:]))
+        list(repair(log))
 
 
 def test_old_files_beyond_those_kept_are_removed(tmp_path: Path) -> None:
