@@ -145,9 +145,9 @@ class Writer:
         return 1, 0
 
     def write(self, chunks: Sequence[Chunk]) -> None:
-        """Append chunks, whose sequence numbers rise.
+        """Append chunks, whose sequence numbers rise; what is there already is passed over.
 
-        Raises OSError: then `next` says how far it came, and the next call goes on behind it.
+        Raises OSError: then `next` says how far it came. The same chunks may be written again.
         """
         reached = self.next
         try:
@@ -179,6 +179,8 @@ class Writer:
         os.posix_fadvise(self._file.descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def _add(self, batch: "_Batch", sequence: int, time: int, frames: memoryview) -> "_Batch":
+        if there := min(max(self.next - sequence, 0), len(frames) // FRAME_SIZE):
+            sequence, frames = sequence + there, frames[there * FRAME_SIZE :]
         self.time = time
         size = len(frames)
         most = FRAME_SIZE if size <= self._alone * FRAME_SIZE else size

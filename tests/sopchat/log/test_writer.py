@@ -241,9 +241,10 @@ def limit() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.parametrize("again", [True, False])
 @pytest.mark.parametrize("size", [65536 + 100, 65536 + 2048 + 512 * 5 + 7, 2 * 65536 + 3000])
-def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap(
-    tmp_path: Path, limit: None, size: int
+def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap_or_written_again(
+    tmp_path: Path, limit: None, size: int, again: bool
 ) -> None:
     log = tmp_path / "log"
     writer = Writer.open(log, ALONE)
@@ -258,11 +259,18 @@ def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap(
         writer.write([(301, 2, frame("ann", "later") * 200)])
     assert writer.next == reached
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    if again:
+        writer.write([(1, 1, data), (301, 2, frame("ann", "later") * 200)])
+        assert writer.next == 501
+        reached = 501
+        data += frame("ann", "later") * 200
     writer.write([(501, 3, frame("ann", "again"))])
     writer.close()
     parts = list(scan(log))
     assert frames_of(parts) == [*cut(data[: (reached - 1) * FRAME]), frame("ann", "again")]
-    assert [part for part in parts if isinstance(part, Gap)] == [Gap(reached, 501 - reached)]
+    assert [part for part in parts if isinstance(part, Gap)] == (
+        [] if again else [Gap(reached, 501 - reached)]
+    )
     assert not damages(log)
 
 
