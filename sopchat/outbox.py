@@ -24,7 +24,7 @@ _Channel = tuple[
 ]
 
 # How often within the stall timeout it is looked whether a member that takes nothing confirms.
-_LOOKS = 10
+_LOOKS = 50
 
 
 class _TooSlow(Exception):
@@ -142,14 +142,14 @@ class Outbox:
         while True:
             if self._error is not None:
                 raise self._taken_error()
-            stalled = trio.current_time() - moved >= self._limits.stall_timeout
-            if stalled or self._trickles():
+            looked, stalled = trio.current_time(), moved + self._limits.stall_timeout
+            if looked >= stalled or self._trickles():
                 raise _TooSlow
-            with trio.move_on_after(self._limits.stall_timeout / _LOOKS):
+            with trio.move_on_at(min(looked + self._limits.stall_timeout / _LOOKS, stalled)):
                 return await self._connection.send(pieces)
             before, unconfirmed = unconfirmed, self._connection.unacknowledged()
             if unconfirmed < before:
-                moved = trio.current_time()
+                moved = looked  # or a little later: it is cut within its time, not after it
 
     def _taken_error(self) -> OSError:
         """What a direct write met, kept no longer: once raised, its traceback holds this outbox."""

@@ -14,6 +14,7 @@ import attrs
 from sopchat.arguments import Parser, at_least, system_words
 from sopchat.log.errors import LogError
 from sopchat.log.export import CSV_HEADING, Record, Render, as_csv, as_json, as_line, records
+from sopchat.log.files import foreign_files
 from sopchat.log.page import Damage, Gap, Group
 from sopchat.log.reader import Begin, follow, last_groups, page_at, page_of, scan
 from sopchat.log.repair import repair
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit status."""
     parser = _parser()
     options = parser.parse(arguments)
+    _check_together(parser, options)
     task = _verify if options.verify else _repair if options.repair else _print
     try:
         return task(options)
@@ -91,6 +93,25 @@ def _parser() -> Parser:
         "--repair", action="store_true", help="cut off a torn end, give up damaged messages"
     )
     return parser
+
+
+def _check_together(parser: Parser, options: argparse.Namespace) -> None:
+    """End the command if options are given that do not go together."""
+    given = {
+        "--last": options.last is not None,
+        "--since": options.since is not None,
+        "--search": options.search is not None,
+        "--fixed": options.fixed,
+        "--follow": options.follow,
+        "--json": options.render is as_json,
+        "--csv": options.render is as_csv,
+    }
+    asked = "--verify" if options.verify else "--repair" if options.repair else ""
+    for option in given:
+        if asked and given[option]:
+            parser.error(f"{asked} goes with FILE alone, not with {option}: it prints no messages")
+    if options.fixed and options.search is None:
+        parser.error("--fixed goes with --search: it says how that is meant")
 
 
 def _since(text: str) -> tuple[int, int]:
@@ -206,7 +227,7 @@ class _Printer:
 def _told(part: Damage | Gap) -> str:
     numbers = _numbers(part.sequence, part.frames)
     if isinstance(part, Gap):
-        return f"{numbers} could not be written when they came"
+        return f"{numbers} {part.words}"
     return f"{numbers}: {part.words}"
 
 
@@ -238,6 +259,8 @@ def _verify(options: argparse.Namespace) -> int:
     if damage is not None and not written:
         printer.write(_told(damage) + "\n")
         damaged = True
+    for file in foreign_files(options.file):
+        printer.write(f"{file} is no file of this log, and left alone\n")
     if torn:
         printer.write(f"{torn} bytes at the end are torn: the server or --repair cuts them off\n")
     found = [f"{count} {what}" for what, count in counts.items() if count or what == "messages"]

@@ -5,8 +5,9 @@ The log FILE is written; what it grew out of is FILE.000000000001, by the first 
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -33,20 +34,6 @@ def old_name(path: Path, first: int) -> Path:
     return path.with_name(f"{path.name}.{first:0{_DIGITS}}")
 
 
-def old_files(current: "PagedFile") -> list[Path]:
-    """The files that the log has grown out of, the oldest first."""
-    path = current.path
-    pattern = re.compile(re.escape(path.name) + rf"\.(\d{{{_DIGITS},}})")
-    found = [
-        (int(match[1]), file)
-        for file in path.parent.iterdir()
-        if (match := pattern.fullmatch(file.name))
-    ]
-    # A server that was killed during a rotation leaves two names for one file; and the current
-    # one may be rotated while somebody reads it.
-    return [file for _, file in sorted(found) if not current.is_at(file)]
-
-
 @attrs.frozen
 class PagedFile:
     """An open file of a room log."""
@@ -64,6 +51,12 @@ class PagedFile:
         """How many there are, the last one whole or not."""
         return -(-self.size // PAGE_SIZE)
 
+    @property
+    def begin(self) -> int | None:
+        """The first sequence number; None if the first header is damaged."""
+        found = read_header(os.pread(self.descriptor, HEADER_SIZE, 0))
+        return found and found[0]
+
     def read(self, number: int) -> bytes:
         """The bytes of a page, at most 64 KiB."""
         return os.pread(self.descriptor, PAGE_SIZE, number * PAGE_SIZE)
@@ -78,14 +71,18 @@ class PagedFile:
     def page(self, number: int, expected: int | None = None, start: int = 1) -> Page:
         """A page; where its header is damaged, `expected` or the pages before say its first.
 
-        `start` is the first sequence number of the file if no header can say it.
+        `start` is the first sequence number of the file if no header can say it. What is written
+        while it is read is damage only if it stays so: then it is at the end.
         """
         data = self.read(number)
         if expected is None:
             # Only what stands in its places needs it: crashes leave many pages of zeros.
             unknown = read_header(data) is None and places_taken(data)
             expected = self._reached(number, start) if unknown else start
-        return read_page(data, expected)
+        page = read_page(data, expected)
+        while len(page.groups) < len(page.parts) and (now := self.read(number)) != data:
+            data, page = now, read_page(now, expected)
+        return page
 
     def _reached(self, number: int, start: int) -> int:
         """The sequence number after the pages before that one."""
@@ -102,6 +99,8 @@ class PagedFile:
 
         One page that has a header is enough; so is a file that ends within its first header.
         """
+        if not stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+            raise LogError(f"{self.path} is no file that can be a room log")
         start = os.pread(self.descriptor, HEADER_SIZE, 0)
         second = os.pread(self.descriptor, HEADER_SIZE, PAGE_SIZE)
         if not (is_known(start) or read_header(second)):
@@ -120,7 +119,56 @@ def opened(path: Path) -> Iterator[PagedFile]:
         os.close(descriptor)
 
 
-Opening = Callable[[], AbstractContextManager[PagedFile]]
+def old_files(current: PagedFile) -> list[Path]:
+    """The files that the log has grown out of, the oldest first. Raises OSError."""
+    begin = current.begin
+    return [
+        path
+        for first, path in _named_so(current)
+        # What `current` itself has grown into, meanwhile, is behind it.
+        if (begin is None or first < begin) and _is_old(path, first)
+    ]
+
+
+def foreign_files(path: Path) -> list[Path]:
+    """Copies and the like: files that are called like old files of the log, and are none.
+
+    Raises OSError, LogError.
+    """
+    with opened(path) as current:
+        return [
+            file for first, file in _named_so(current) if not _is_old(file, first) and file.exists()
+        ]
+
+
+def _named_so(current: PagedFile) -> list[tuple[int, Path]]:
+    path = current.path
+    pattern = re.compile(re.escape(path.name) + rf"\.([0-9]{{{_DIGITS},}})")
+    found = [
+        (int(match[1]), file)
+        for file in path.parent.iterdir()
+        if (match := pattern.fullmatch(file.name))
+    ]
+    # A server that was killed during a rotation leaves two names for one file; and the current
+    # one may be rotated while somebody reads it.
+    return [(first, file) for first, file in sorted(found) if not current.is_at(file)]
+
+
+def _is_old(path: Path, first: int) -> bool:
+    """Whether a file is a room log that begins with the number in its name."""
+    try:
+        with opened(path) as file:
+            if file.begin is not None:
+                return file.begin == first
+            # The header is damaged: checksums fit with the right number alone.
+            behind = read_header(file.read(1))
+            return bool(file.page(0, first).groups) or (behind is not None and behind[0] > first)
+    except (LogError, FileNotFoundError):
+        return False
+
+
+# None: the file was removed meanwhile.
+Opening = Callable[[], AbstractContextManager[PagedFile | None]]
 
 
 @contextmanager
@@ -130,5 +178,15 @@ def opened_log(path: Path) -> Iterator[list[Opening]]:
     They are those of one moment: the current one is open before the others are looked for.
     """
     with opened(path) as current:
-        openings: list[Opening] = [partial(opened, old) for old in old_files(current)]
+        openings: list[Opening] = [partial(_opened_if_there, old) for old in old_files(current)]
         yield [*openings, lambda: nullcontext(current)]
+
+
+@contextmanager
+def _opened_if_there(path: Path) -> Iterator[PagedFile | None]:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(path))
+        except FileNotFoundError:
+            file = None
+        yield file

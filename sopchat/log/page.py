@@ -64,10 +64,11 @@ class Damage(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """So many frames were relayed and could not be written: nothing is damaged."""
+    """So many frames were relayed and are not in the log: nothing is damaged."""
 
     sequence: int
     frames: int
+    words: str = "could not be written when they came"
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sopchat.log.files import Opening, PagedFile, opened_log
-from sopchat.log.page import Damage, Gap, Group
+from sopchat.log.page import Damage, Gap, Group, Page
 from sopchat.wire.frame import FRAME_SIZE
 
 # Seconds after which a file that was written to has another time than before.
@@ -19,34 +19,57 @@ Begin = Callable[[PagedFile], int]
 def scan(path: Path, begin: Begin | None = None) -> Iterator[Group | Damage | Gap]:
     """All that the files of a log hold, in order: groups, damage, gaps.
 
-    It begins with the page that `begin` says (`page_of`, `page_at`), or with the first. While a
-    server writes, the last part may be damage: a record on its way. Raises OSError, LogError.
+    It begins with the page that `begin` says (`page_of`, `page_at`), or with the first, and ends
+    where the log did when it came to the last file. While a server writes, the last part may be
+    damage: a record on its way. Raises OSError, LogError.
     """
     with opened_log(path) as files:
         start, number = _place(files, begin) if begin else (0, 0)
         expected: int | None = None
+        removed = False
         for opening in files[start:]:
             with opening() as file:
-                while number < file.pages:
-                    page = file.page(number, expected)
+                if file is None:
+                    number, removed = 0, True
+                    continue
+                for place, page in _pages(file, number, expected):
                     if not page.headed:
-                        words = f"the header of page {number} of {file.path} is damaged"
+                        words = f"the header of page {place} of {file.path} is damaged"
                         yield Damage(page.first, 0, words)
                     elif expected is not None:
-                        if page.after != expected:
-                            yield Damage(expected, max(page.after - expected, 0), "not there")
-                        if page.first > page.after:
-                            yield Gap(page.after, page.first - page.after)
+                        yield from _between(expected, page, removed)
                     yield from page.parts
-                    expected = page.end
-                    number += 1
+                    expected, removed = page.end, False
             number = 0
+
+
+def _pages(file: PagedFile, number: int, expected: int | None) -> Iterator[tuple[int, Page]]:
+    """The pages that a file has now, from one on.
+
+    The last one of the log may be on its way: when it was read half, nothing behind it is read.
+    """
+    for place in range(number, file.pages):
+        page = file.page(place, expected)
+        yield place, page
+        expected = page.end
+
+
+def _between(expected: int, page: Page, removed: bool) -> Iterator[Damage | Gap]:
+    """What is not there between the number that was expected and a page."""
+    if removed and page.after > expected:
+        yield Gap(expected, page.after - expected, "went with a file that was removed meanwhile")
+    elif page.after != expected:
+        yield Damage(expected, max(page.after - expected, 0), "not there")
+    if page.first > page.after:
+        yield Gap(page.after, page.first - page.after)
 
 
 def _place(files: list[Opening], begin: Begin) -> tuple[int, int]:
     """The last file that has what is looked for, and the page there; or the very first page."""
     for place in reversed(range(len(files))):
         with files[place]() as file:
+            if file is None:
+                return place + 1, 0
             if (number := begin(file)) >= 0:
                 return place, number
     return 0, 0
@@ -81,12 +104,21 @@ def page_at(moment: int) -> Begin:
 
 
 def last_frames(path: Path, most: int) -> tuple[int, bytes]:
-    """The sequence number of the next frame, and the last frames, `most` of them, undamaged.
+    """The sequence number of the next frame, and the last frames, `most` of them at the most.
 
-    Takes as long for a long log as for a short one. Raises OSError, LogError.
+    They are one run that ends before that number: what is behind a gap, or behind frames that are
+    damaged or given up, is all there is. Takes as long for a long log as for a short one. Raises
+    OSError, LogError.
     """
     following, groups = last_groups(path, most)
-    frames = b"".join([group.frames for group in groups])
+    run: list[bytes] = []
+    begin = following
+    for group in reversed(groups):
+        if group.end != begin:
+            break
+        run.append(group.frames)
+        begin = group.sequence
+    frames = b"".join(reversed(run))
     return following, frames[max(len(frames) - most * FRAME_SIZE, 0) :]
 
 
@@ -97,6 +129,8 @@ def last_groups(path: Path, most: int) -> tuple[int, list[Group]]:
     with opened_log(path) as files:
         for opening in reversed(files):
             with opening() as file:
+                if file is None:
+                    break
                 for number in reversed(range(file.pages)):
                     page = file.page(number)
                     following = max(following, page.first if page.headed else 1)

@@ -1,8 +1,9 @@
 """The watcher that keeps the room log. Never blocks the room.
 
 What is relayed is kept in the room's order, and one task hands batches to a thread that writes. A
-disk that is slower than the room slows it down; one that is stuck or fails does not: then frames
-are missing in the log, counted, and said on the console.
+disk that is slower than the room slows it down. One that is full or fails is tried again, and what
+comes meanwhile waits, up to the mark. Beyond that it is as one that is stuck: the room goes on,
+and frames are missing in the log, counted, and said on the console.
 """
 
 import contextlib
@@ -24,6 +25,10 @@ from sopchat.log.writer import Chunk, Writer
 from sopchat.pressure import Pressure
 from sopchat.room import Member, Room
 from sopchat.wire.frame import FRAME_SIZE
+
+# A disk that is full or fails is tried again after this time (seconds): often enough that the log
+# goes on soon, and seldom enough that a try costs nothing.
+_RETRY = 0.5
 
 
 class Sync(Enum):
@@ -58,6 +63,8 @@ class RoomLog:
     # Where the room's pressure is raised, while it is.
     _pressed: Pressure | None = attrs.field(default=None, init=False)
     _pressure: Pressure | None = attrs.field(default=None, init=False)
+    # The sequence number after the last frame that is missing.
+    _behind_missing: int = attrs.field(default=0, init=False)
     # Whether nothing is kept because the disk takes nothing.
     _stuck: bool = attrs.field(default=False, init=False)
     # Whether the console has been told that the log is not written, or not safe on disk.
@@ -101,6 +108,7 @@ class RoomLog:
         self._time = max(self._time, time.time_ns() // 1000)
         if self._stuck:
             self.missing += count
+            self._behind_missing = self.next
             return
         self._chunks.append((sequence, self._time, frames))
         self.waiting += len(frames)
@@ -180,27 +188,36 @@ class RoomLog:
         return batch, size
 
     async def _write(self, batch: list[Chunk]) -> None:
-        begin = batch[0][0]
+        """Write a batch: again and again while that fails, but for the end, which tries once."""
         frames = sum(len(chunk[2]) for chunk in batch) // FRAME_SIZE
-        try:
-            await trio.to_thread.run_sync(self._writer.write, batch, abandon_on_cancel=True)
-        except OSError as error:
-            self.failures += 1
-            done = _frames_before(batch, self._writer.next)
-            self.written += done
-            self.missing += frames - done
-            self._complain(system_words(error))
-        else:
-            self.written += frames
-            self._unsynced.set()
-            if self._sync is Sync.ALWAYS:
-                await self._bring_to_disk()
-            if self._told:
-                self._told = False
-                self._console.show(
-                    f"the room log is written again: {self.missing} frames so far are missing,"
-                    f" the last of them before frame {begin}"
-                )
+        while True:
+            closing = self._closing.is_set()
+            try:
+                await trio.to_thread.run_sync(self._writer.write, batch, abandon_on_cancel=True)
+                break
+            except OSError as error:
+                self.failures += 1
+                self._complain(system_words(error))
+            if closing:
+                done = _frames_before(batch, self._writer.next)
+                self.written += done
+                self.missing += frames - done
+                return
+            with trio.move_on_after(_RETRY):
+                await self._closing.wait()
+        self.written += frames
+        self._unsynced.set()
+        if self._sync is Sync.ALWAYS:
+            await self._bring_to_disk()
+        if self._told:
+            self._told = False
+            self._console.show(f"the room log is written again: {self._left_out()}")
+
+    def _left_out(self) -> str:
+        if not self.missing:
+            return "no frame is missing"
+        words = f"{self.missing} frames so far are missing, the last of them before frame"
+        return f"{words} {self._behind_missing}"
 
     def _complain(self, words: str) -> None:
         if not self._told:
@@ -223,6 +240,8 @@ class RoomLog:
     def _drop(self) -> None:
         """Give up what waits to be written, but for the batch under way."""
         size = sum(len(frames) for _, _, frames in self._chunks)
+        if self._chunks:
+            self._behind_missing = self.next
         self._chunks.clear()
         self.waiting -= size
         self.missing += size // FRAME_SIZE

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,6 @@ from sopchat.log.page import (
     PAGE_SIZE,
     entries,
     header,
-    read_header,
 )
 from sopchat.log.tail import cut, find_tail
 from sopchat.wire.frame import FRAME_SIZE
@@ -48,11 +46,10 @@ def lock(path: Path, flags: int = 0) -> PagedFile:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | flags, 0o600)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise LogError(f"{path} is no file that can be a room log")
+            file = PagedFile(path, descriptor)
+            file.check_kind()
             # Between opening and locking it may be rotated away.
-            if _locks(descriptor) and (file := PagedFile(path, descriptor)).is_at(path):
-                file.check_kind()
+            if _locks(descriptor) and file.is_at(path):
                 return file
             if not (tries := tries - 1):
                 raise LogError(f"{path} is being written by a server already")
@@ -63,9 +60,9 @@ def lock(path: Path, flags: int = 0) -> PagedFile:
         time.sleep(_PAUSE)
 
 
-def _locks(descriptor: int) -> bool:
+def _locks(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -73,12 +70,12 @@ def _locks(descriptor: int) -> bool:
 
 def is_locked(path: Path) -> bool:
     """Whether a server writes the log now. Raises OSError, LogError."""
-    with opened(path) as file:
-        try:
-            fcntl.flock(file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
+    while True:
+        with opened(path) as file:
+            if not _locks(file.descriptor, fcntl.LOCK_SH):
+                return True
+            if file.is_at(path):  # not rotated away meanwhile
+                return False
 
 
 @attrs.define(eq=False)
@@ -118,7 +115,10 @@ class Writer:
         """
         writer = cls(lock(path, os.O_CREAT), alone, most_pages, keep, syncs)
         try:
+            made = not writer._file.size
             writer.torn = writer._mend()
+            if made and syncs:
+                _sync_folder(path.parent)
         except BaseException:
             os.close(writer._file.descriptor)
             raise
@@ -126,29 +126,28 @@ class Writer:
 
     def _mend(self) -> int:
         """Find out where the records end, cut off what stands behind them, and say how much."""
-        expected, self.time = self._before()
+        expected, before = self._before()
         tail = find_tail(self._file, expected)
         cut(self._file, tail)
         self._number, self._used = tail.number, tail.used
-        self.next, self.time = tail.next, max(self.time, tail.time)
+        self.next, self.time = tail.next, max(self.time, before, tail.time)
         if not tail.size:  # not even a header
             _write_all(self._file.descriptor, [header(self.next, self.next)], 0)
         self._unsure = False
         return tail.torn
 
     def _before(self) -> tuple[int, int]:
-        """What the log had come to before this file, if its own header cannot say it."""
-        if read_header(self._file.read(0)) is None:
-            for path in old_files(self._file)[-1:]:
-                with opened(path) as old:
-                    tail = find_tail(old)
-                    return tail.next, tail.time
-        return 1, self.time
+        """The sequence number and the time that the log had come to before this file."""
+        for path in old_files(self._file)[-1:]:
+            with opened(path) as old:
+                tail = find_tail(old)
+                return tail.next, tail.time
+        return 1, 0
 
     def write(self, chunks: Sequence[Chunk]) -> None:
-        """Append chunks, whose sequence numbers rise.
+        """Append chunks, whose sequence numbers rise; what is there already is passed over.
 
-        Raises OSError: then `next` says how far it came, and the next call goes on behind it.
+        Raises OSError: then `next` says how far it came. The same chunks may be written again.
         """
         reached = self.next
         try:
@@ -180,6 +179,8 @@ class Writer:
         os.posix_fadvise(self._file.descriptor, start, end - start, os.POSIX_FADV_DONTNEED)
 
     def _add(self, batch: "_Batch", sequence: int, time: int, frames: memoryview) -> "_Batch":
+        if there := min(max(self.next - sequence, 0), len(frames) // FRAME_SIZE):
+            sequence, frames = sequence + there, frames[there * FRAME_SIZE :]
         self.time = time
         size = len(frames)
         most = FRAME_SIZE if size <= self._alone * FRAME_SIZE else size
@@ -211,7 +212,8 @@ class Writer:
         if not self._file.is_at(old):  # linked before the last crash
             os.link(path, old)
         fresh = path.with_name(path.name + ".new")
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fresh.unlink(missing_ok=True)  # of a crash; or somebody's link to another file
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

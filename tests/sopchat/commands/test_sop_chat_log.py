@@ -113,6 +113,19 @@ def test_programs_get_json_or_csv_with_bytes_that_are_no_text_escaped(tmp_path: 
         (["log", "--last", "1", "--since", "1"], "not allowed with"),
         (["log", "--last", "-1"], "'-1' is no number of at least 0"),
         (["log", "--verify", "--repair"], "not allowed with"),
+        *(
+            (["log", task, *option], f"{task} goes with FILE alone, not with {option[0]}")
+            for task in ("--verify", "--repair")
+            for option in (
+                ["--last", "0"],
+                ["--since", "1"],
+                ["--search", "x"],
+                ["--follow"],
+                ["--json"],
+                ["--csv"],
+            )
+        ),
+        (["log", "--fixed"], "--fixed goes with --search"),
     ],
 )
 def test_wrong_use_says_the_usage_then_what_was_wrong(arguments: list[str], said: str) -> None:
@@ -131,6 +144,24 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
             assert done.returncode == 1
             assert said in done.stderr
             assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/null")):
+        for options in ([], ["--verify"], ["--follow"], ["--last", "1"]):
+            done = run(path, *options)
+            said = f"sop-chat-log: {path} is no file that can be a room log\n"
+            assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_a_copy_with_a_name_like_an_old_file_is_told_and_no_damage(log: Path) -> None:
+    copy = log.with_name("log.202611211200")
+    copy.write_bytes(log.read_bytes())
+    done = run(log, "--verify")
+    assert done.returncode == 0
+    assert done.stdout == (
+        f"{copy} is no file of this log, and left alone\n200 messages, no damage\n"
+    )
 
 
 def test_damage_is_found_told_and_repaired(log: Path) -> None:

@@ -12,6 +12,7 @@ from sopchat import limits
 from sopchat.console import Console
 from sopchat.doors.frame import FrameDoor
 from sopchat.limits import Limits
+from sopchat.log import room_log
 from sopchat.log.page import Gap
 from sopchat.log.reader import last_groups, scan
 from sopchat.log.room_log import RoomLog, Sync
@@ -131,34 +132,80 @@ async def test_times_never_run_backwards(tmp_path: Path, monkeypatch: pytest.Mon
     assert [group.time for group in groups] == [5_000, 5_000, 9_000]
 
 
-async def test_a_failing_disk_is_shouted_once_counted_and_the_room_goes_on(
-    tmp_path: Path, disk: Disk
+NO_SPACE = OSError(28, os.strerror(28))
+SHOUTED = "THE ROOM LOG IS NOT WRITTEN: No space left on device; the room goes on without it"
+
+
+async def until_failed(log: RoomLog, failures: int) -> None:
+    with trio.fail_after(20):
+        while log.failures < failures:
+            await trio.sleep(0.001)
+
+
+async def test_a_full_disk_is_shouted_once_and_what_waits_is_written_when_it_has_room(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(room_log, "_RETRY", 0.001)
     log = RoomLog.open(tmp_path / "log", told := Told())
     room, ann = a_room(log)
     async with log.running():
         log.relayed(ann, frame("ann", "1"))
         await until_written(log, 1)
-        disk.error = OSError(28, os.strerror(28))
-        for failures in (1, 2):
-            log.relayed(ann, frame("ann", "lost") * 10)
-            with trio.fail_after(20):
-                while log.failures < failures:
-                    await trio.sleep(0.001)
+        disk.error = NO_SPACE
+        for failures in (2, 4):
+            log.relayed(ann, frame("ann", "waits") * 10)
+            await until_failed(log, failures)
         assert not room.pressure.over
-        assert (log.missing, log.waiting) == (20, 0)
+        assert (log.missing, log.waiting) == (0, 20 * FRAME)
         disk.error = None
+        await until_written(log, 21)
+        assert log.waiting == 0
+    assert told.lines == [SHOUTED, "the room log is written again: no frame is missing"]
+    assert read(tmp_path / "log") == [frame("ann", "1")] + [frame("ann", "waits")] * 20
+
+
+async def test_what_a_full_disk_leaves_no_place_for_is_missing_and_the_room_goes_on(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOG_STALL", 0.05)
+    monkeypatch.setattr(room_log, "_RETRY", 0.001)
+    log = RoomLog.open(tmp_path / "log", told := Told())
+    log.mark = 10 * FRAME
+    room, ann = a_room(log)
+    disk.error = NO_SPACE
+    async with log.running():
+        log.relayed(ann, frame("ann", "1"))
+        await until_failed(log, 1)
+        log.relayed(ann, frame("ann", "lost") * 20)
+        assert room.pressure.over
+        with trio.fail_after(20):
+            await room.pressure.relief()
+        log.relayed(ann, frame("ann", "lost"))
+        assert (log.missing, log.waiting) == (21, FRAME)
+        disk.error = None
+        await until_written(log, 1)
         log.relayed(ann, frame("ann", "again"))
-        await until_written(log, 2)
     assert told.lines == [
-        "THE ROOM LOG IS NOT WRITTEN: No space left on device; the room goes on without it",
-        "the room log is written again: 20 frames so far are missing, the last of them before"
-        " frame 22",
+        SHOUTED,
+        "the room log is written again: 21 frames so far are missing, the last of them before"
+        " frame 23",
     ]
     parts = list(scan(tmp_path / "log"))
     assert frames_of(parts) == [frame("ann", "1"), frame("ann", "again")]
-    assert Gap(2, 20) in parts
+    assert Gap(2, 21) in parts
     assert not damages(tmp_path / "log")
+
+
+async def test_the_end_waits_for_no_disk_that_fails(tmp_path: Path, disk: Disk) -> None:
+    log = RoomLog.open(tmp_path / "log", told := Told())
+    _, ann = a_room(log)
+    disk.error = NO_SPACE
+    async with log.running():
+        log.relayed(ann, frame("ann", "lost") * 3)
+        await until_failed(log, 1)
+        begin = trio.current_time()
+    assert trio.current_time() - begin < limits.LOG_FAREWELL / 2
+    assert (log.missing, log.waiting, told.lines) == (3, 0, [SHOUTED])
 
 
 async def test_a_slow_disk_makes_readers_wait_and_nothing_is_lost(

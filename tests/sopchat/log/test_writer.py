@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sopchat.log.errors import LogError
-from sopchat.log.files import opened
+from sopchat.log.files import foreign_files, old_files, opened
 from sopchat.log.page import Damage, Gap, Group
 from sopchat.log.reader import last_frames, page_at, page_of, scan
 from sopchat.log.repair import repair
@@ -105,6 +105,90 @@ def test_a_crash_between_the_two_steps_of_a_rotation_changes_nothing(tmp_path: P
     assert read(log) == written
 
 
+def test_a_rotation_writes_through_nothing_that_has_the_new_name(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", tmp_path / "other"
+    other.write_text("of somebody else")
+    (tmp_path / "log.new").symlink_to(other)
+    written = write(log, 200, most_pages=1)
+    assert other.read_text() == "of somebody else"
+    assert log.is_file()
+    assert not log.is_symlink()
+    assert read(log) == written
+
+
+def test_times_go_on_behind_a_rotation_that_a_restart_followed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 200, most_pages=1)
+    os.truncate(log, 64)  # a crash: the frames behind the rotation are not there
+    writer = Writer.open(log, ALONE)
+    writer.close()
+    assert (writer.next, writer.time) == (125, 1_000_000)
+
+
+@pytest.mark.parametrize("syncs", [True, False])
+def test_the_name_of_a_log_that_is_begun_is_brought_to_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, syncs: bool
+) -> None:
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor)))
+    for _ in range(2):  # the second time it is there
+        Writer.open(tmp_path / "log", ALONE, syncs=syncs).close()
+    assert len(synced) == syncs
+    assert all(os.path.samestat(state, tmp_path.stat()) for state in synced)
+
+
+def test_a_copy_with_a_name_like_an_old_file_is_left_alone(tmp_path: Path) -> None:
+    log, copy = tmp_path / "log", tmp_path / "log.202611211200"
+    written = write(log, 300, most_pages=1)
+    damaged = bytearray(log.read_bytes())
+    damaged[20] ^= 1
+    for data in (log.read_bytes(), bytes(damaged), b"hello", b""):
+        copy.write_bytes(data)
+        with opened(log) as current:
+            assert [path.name for path in old_files(current)] == [
+                "log.000000000001",
+                "log.000000000125",
+            ]
+        assert foreign_files(log) == [copy]
+        assert read(log) == written
+        before = log.read_bytes()
+        assert list(repair(log)) == []
+        assert (copy.read_bytes(), log.read_bytes()) == (data, before)
+    writer = Writer.open(log, ALONE, most_pages=1, keep=1)
+    writer.write([(301, 1, frame("ann", "x") * 200)])
+    writer.close()
+    names = ["log", "log.000000000373", "log.202611211200"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+@pytest.mark.parametrize("place", [20, 70])
+def test_an_old_file_whose_beginning_is_damaged_is_one_still(tmp_path: Path, place: int) -> None:
+    log = tmp_path / "log"
+    write(log, *[1] * 300, most_pages=2)
+    old = tmp_path / "log.000000000001"
+    data = bytearray(old.read_bytes())
+    data[place] ^= 1
+    old.write_bytes(data)
+    assert foreign_files(log) == []
+    assert len(damages(log)) == 1
+    assert list(repair(log))
+    assert damages(log) == []
+
+
+def test_the_last_frames_are_one_run_up_to_the_next(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    write(log, 2)
+    after = write(log, *[1] * 5, first=100)
+    assert last_frames(log, 4) == (105, b"".join(after[1:]))
+    assert last_frames(log, 9) == (105, b"".join(after))
+    data = bytearray(log.read_bytes())
+    data[65536 + 2048 + 512 * 2] ^= 1
+    log.write_bytes(data)
+    for _ in range(2):  # damaged, then given up
+        assert last_frames(log, 4) == (105, b"".join(after[3:]))
+        list(repair(log))
+
+
 def test_old_files_beyond_those_kept_are_removed(tmp_path: Path) -> None:
     writer = Writer.open(tmp_path / "log", ALONE, most_pages=1, keep=2)
     writer.write([(1, 1, frame("ann", "x") * 1000)])
@@ -157,9 +241,10 @@ def limit() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.parametrize("again", [True, False])
 @pytest.mark.parametrize("size", [65536 + 100, 65536 + 2048 + 512 * 5 + 7, 2 * 65536 + 3000])
-def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap(
-    tmp_path: Path, limit: None, size: int
+def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap_or_written_again(
+    tmp_path: Path, limit: None, size: int, again: bool
 ) -> None:
     log = tmp_path / "log"
     writer = Writer.open(log, ALONE)
@@ -174,11 +259,18 @@ def test_what_a_full_disk_takes_is_kept_and_the_rest_is_a_gap(
         writer.write([(301, 2, frame("ann", "later") * 200)])
     assert writer.next == reached
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    if again:
+        writer.write([(1, 1, data), (301, 2, frame("ann", "later") * 200)])
+        assert writer.next == 501
+        reached = 501
+        data += frame("ann", "later") * 200
     writer.write([(501, 3, frame("ann", "again"))])
     writer.close()
     parts = list(scan(log))
     assert frames_of(parts) == [*cut(data[: (reached - 1) * FRAME]), frame("ann", "again")]
-    assert [part for part in parts if isinstance(part, Gap)] == [Gap(reached, 501 - reached)]
+    assert [part for part in parts if isinstance(part, Gap)] == (
+        [] if again else [Gap(reached, 501 - reached)]
+    )
     assert not damages(log)
 
 
