@@ -141,7 +141,7 @@ def _print(options: argparse.Namespace) -> int:
     if options.follow:
         for group in follow(options.file, reached):
             if group is not None:
-                printer.group(group, reached)
+                printer.followed(group, reached)
                 reached = group.end
             else:
                 printer.flush()
@@ -198,6 +198,12 @@ class _Printer:
         for record in records(group):
             if record.sequence >= sequence and self._wanted(record):
                 self.write(self._render(record))
+
+    def followed(self, group: Group, reached: int) -> None:
+        """Print a group that was followed to, and tell what is not there before it."""
+        if group.sequence > reached:
+            self._tell([Damage(reached, group.sequence - reached, "damaged or missing")])
+        self.group(group, reached)
 
     def _tell(self, parts: list[Damage | Gap]) -> None:
         for part in parts:

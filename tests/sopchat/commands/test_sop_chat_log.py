@@ -220,6 +220,16 @@ def test_following_goes_on_over_rotation_until_ctrl_c(log: Path) -> None:
         assert program.stderr == ""
 
 
+def test_what_is_missing_is_told_to_who_follows(log: Path) -> None:
+    with Program(SOP_CHAT_LOG, str(log), "--last", "1", "--follow") as program:
+        program.wait_for("text 200\n")
+        write(log, 1, first=211)
+        program.wait_for("text 211\n")
+        program.interrupt()
+        assert program.wait() == 130
+        assert program.stderr == "sop-chat-log: messages 201 to 210: damaged or missing\n"
+
+
 def test_a_room_is_logged_and_its_log_goes_on_after_a_restart(tmp_path: Path) -> None:
     log = tmp_path / "log"
     for number in range(3):

@@ -3,8 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -112,9 +113,17 @@ for round in range(60):
 FRAMES = 60 * 40 * 128
 
 
+@pytest.fixture
+def quick_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: a reader sees a write there step by step."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("pages", [0, 100])
-def test_whoever_follows_a_flood_gets_every_frame_once(tmp_path: Path, pages: int) -> None:
-    log = tmp_path / "log"
+def test_whoever_follows_a_flood_gets_every_frame_once(quick_path: Path, pages: int) -> None:
+    log = quick_path / "log"
     Writer.open(log, ALONE).close()
     with Program(sys.executable, "-c", WRITER, str(log), str(pages)) as writer:
         reached, end = 1, time.monotonic() + PATIENCE

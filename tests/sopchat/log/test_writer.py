@@ -161,10 +161,13 @@ def test_a_copy_with_a_name_like_an_old_file_is_left_alone(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
+@pytest.mark.parametrize("pages", [1, 2])
 @pytest.mark.parametrize("place", [20, 70])
-def test_an_old_file_whose_beginning_is_damaged_is_one_still(tmp_path: Path, place: int) -> None:
+def test_an_old_file_whose_beginning_is_damaged_is_one_still(
+    tmp_path: Path, place: int, pages: int
+) -> None:
     log = tmp_path / "log"
-    write(log, *[1] * 300, most_pages=2)
+    write(log, *[1] * 300, most_pages=pages)
     old = tmp_path / "log.000000000001"
     data = bytearray(old.read_bytes())
     data[place] ^= 1
