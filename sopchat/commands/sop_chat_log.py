@@ -131,7 +131,7 @@ def _print(options: argparse.Namespace) -> int:
     try:
         pattern = re.escape(options.search or "") if options.fixed else options.search or ""
         search = re.compile(pattern).search
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         _parser().error(f"--search {options.search}: {error}; --fixed searches for a text")
     printer = _Printer(options.render, lambda record: search(f"{record.name}: {record.text}"))
     if options.render is as_csv:

@@ -40,6 +40,8 @@ class PagedFile:
 
     path: Path
     descriptor: int
+    # Its first sequence number if no header can say it.
+    start: int = 1
 
     @property
     def size(self) -> int:
@@ -57,6 +59,11 @@ class PagedFile:
         found = read_header(os.pread(self.descriptor, HEADER_SIZE, 0))
         return found and found[0]
 
+    @property
+    def end(self) -> int:
+        """The sequence number after the last place taken, whatever stands there."""
+        return self._reached(self.pages)
+
     def read(self, number: int) -> bytes:
         """The bytes of a page, at most 64 KiB."""
         return os.pread(self.descriptor, PAGE_SIZE, number * PAGE_SIZE)
@@ -68,23 +75,23 @@ class PagedFile:
         except FileNotFoundError:
             return False
 
-    def page(self, number: int, expected: int | None = None, start: int = 1) -> Page:
+    def page(self, number: int, expected: int | None = None) -> Page:
         """A page; where its header is damaged, `expected` or the pages before say its first.
 
-        `start` is the first sequence number of the file if no header can say it. What is written
-        while it is read is damage only if it stays so: then it is at the end.
+        Of page 0 `start` says it. What is written while it is read is damage only if it stays so:
+        then it is at the end.
         """
         data = self.read(number)
-        if expected is None:
+        if expected is None or not number:
             # Only what stands in its places needs it: crashes leave many pages of zeros.
             unknown = read_header(data) is None and places_taken(data)
-            expected = self._reached(number, start) if unknown else start
+            expected = self._reached(number) if unknown else self.start
         page = read_page(data, expected)
         while len(page.groups) < len(page.parts) and (now := self.read(number)) != data:
             data, page = now, read_page(now, expected)
         return page
 
-    def _reached(self, number: int, start: int) -> int:
+    def _reached(self, number: int) -> int:
         """The sequence number after the pages before that one."""
         places = 0
         for before in reversed(range(number)):
@@ -92,7 +99,7 @@ class PagedFile:
             places += places_taken(head)
             if found := read_header(head):
                 return found[0] + places
-        return start + places
+        return self.start + places
 
     def check_kind(self) -> None:
         """Raises LogError if this cannot be a room log.
@@ -108,15 +115,44 @@ class PagedFile:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[PagedFile]:
+def opened(path: Path, start: int = 1) -> Iterator[PagedFile]:
     """A file of a log for reading. Raises OSError, LogError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        file = PagedFile(path, descriptor)
+        file = PagedFile(path, descriptor, start)
         file.check_kind()
         yield file
     finally:
         os.close(descriptor)
+
+
+def opened_old(path: Path) -> AbstractContextManager[PagedFile]:
+    """An old file of a log, whose name says its `start`, for reading. Raises OSError, LogError."""
+    return opened(path, named_first(path))
+
+
+def named_first(path: Path) -> int:
+    """The first sequence number of an old file."""
+    return int(path.suffix[1:])
+
+
+def placed(current: PagedFile) -> PagedFile:
+    """The log's file with its `start`; if its header is damaged, with the one that others know.
+
+    That is the end of the last old file, or behind it what the second page says: the one that
+    more of the first page's records fit. Raises OSError, LogError.
+    """
+    if (begin := current.begin) is not None:
+        return attrs.evolve(current, start=begin)
+    end = 1
+    for old in old_files(current)[-1:]:
+        with _opened_if_there(old) as last:
+            end = last.end if last else end
+    starts = [end]
+    if second := read_header(current.read(1)):
+        starts.append(max(end, second[1] - places_taken(current.read(0))))
+    files = [attrs.evolve(current, start=start) for start in starts]
+    return max(files, key=lambda file: len(file.page(0).groups))
 
 
 def old_files(current: PagedFile) -> list[Path]:
@@ -157,12 +193,12 @@ def _named_so(current: PagedFile) -> list[tuple[int, Path]]:
 def _is_old(path: Path, first: int) -> bool:
     """Whether a file is a room log that begins with the number in its name."""
     try:
-        with opened(path) as file:
+        with opened(path, first) as file:
             if file.begin is not None:
                 return file.begin == first
             # The header is damaged: checksums fit with the right number alone.
             behind = read_header(file.read(1))
-            return bool(file.page(0, first).groups) or (behind is not None and behind[0] > first)
+            return bool(file.page(0).groups) or (behind is not None and behind[0] > first)
     except (LogError, FileNotFoundError):
         return False
 
@@ -179,14 +215,14 @@ def opened_log(path: Path) -> Iterator[list[Opening]]:
     """
     with opened(path) as current:
         openings: list[Opening] = [partial(_opened_if_there, old) for old in old_files(current)]
-        yield [*openings, lambda: nullcontext(current)]
+        yield [*openings, lambda: nullcontext(placed(current))]
 
 
 @contextmanager
 def _opened_if_there(path: Path) -> Iterator[PagedFile | None]:
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(opened(path))
+            file = stack.enter_context(opened_old(path))
         except FileNotFoundError:
             file = None
         yield file

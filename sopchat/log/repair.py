@@ -6,7 +6,7 @@ from pathlib import Path
 
 import attrs
 
-from sopchat.log.files import PagedFile, old_files
+from sopchat.log.files import PagedFile, named_first, old_files, placed
 from sopchat.log.page import (
     ENTRY_SIZE,
     HEAD_SIZE,
@@ -35,14 +35,15 @@ def repair(path: Path) -> Iterator[str]:
         for old in old_files(current):
             descriptor = os.open(old, os.O_RDWR | os.O_CLOEXEC)
             try:
-                yield from _repair_file(PagedFile(old, descriptor), reached)
+                yield from _repair_file(PagedFile(old, descriptor, named_first(old)), reached)
             finally:
                 os.close(descriptor)
-        tail = find_tail(current, reached.next or 1)
-        cut(current, tail)
+        last = placed(current)
+        tail = find_tail(last)
+        cut(last, tail)
         if tail.torn:
             yield f"{tail.torn} torn bytes cut off the end of {path}"
-        yield from _repair_file(current, reached)
+        yield from _repair_file(last, reached)
     finally:
         os.close(current.descriptor)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from sopchat.log.files import PagedFile, opened
+from sopchat.log.files import PagedFile, opened, placed
 from sopchat.log.page import ENTRY_SIZE, HEAD_SIZE, HEADER_SIZE, PAGE_FRAMES, PAGE_SIZE
 from sopchat.wire.frame import FRAME_SIZE
 
@@ -30,21 +30,18 @@ class Tail:
     torn: int
 
 
-def find_tail(file: PagedFile, expected: int = 1) -> Tail:
-    """The end of the records. A file without any keeps its first header, if that is whole.
-
-    `expected` is the first sequence number of the file if its first header cannot say it.
-    """
+def find_tail(file: PagedFile) -> Tail:
+    """The end of the records. A file without any keeps its first header, if that is whole."""
     size = file.size
     for number in reversed(range(file.pages)):
-        page = file.page(number, start=expected)
+        page = file.page(number)
         if page.groups:
             last = page.groups[-1]
             used = last.end - page.first
             end = number * PAGE_SIZE + HEAD_SIZE + used * FRAME_SIZE
             behind = (page.used - used) * ENTRY_SIZE
             return Tail(number, used, last.end, last.time, end, size - end + behind)
-    page = file.page(0, start=expected)
+    page = file.page(0)
     end = HEADER_SIZE if page.headed else 0
     return Tail(0, 0, page.first, 0, end, size - end)
 
@@ -62,4 +59,4 @@ def cut(file: PagedFile, tail: Tail) -> None:
 def torn_bytes(path: Path) -> int:
     """How many bytes a server or a repair would cut off. Raises OSError, LogError."""
     with opened(path) as file:
-        return find_tail(file).torn
+        return find_tail(placed(file)).torn

@@ -11,7 +11,7 @@ import attrs
 
 from sopchat.limits import LOG_CACHE
 from sopchat.log.errors import LogError
-from sopchat.log.files import PagedFile, old_files, old_name, opened
+from sopchat.log.files import PagedFile, old_files, old_name, opened, opened_old, placed
 from sopchat.log.page import (
     ENTRY_SIZE,
     HEAD_SIZE,
@@ -126,23 +126,22 @@ class Writer:
 
     def _mend(self) -> int:
         """Find out where the records end, cut off what stands behind them, and say how much."""
-        expected, before = self._before()
-        tail = find_tail(self._file, expected)
+        self._file = placed(self._file)
+        tail = find_tail(self._file)
         cut(self._file, tail)
         self._number, self._used = tail.number, tail.used
-        self.next, self.time = tail.next, max(self.time, before, tail.time)
+        self.next, self.time = tail.next, max(self.time, self._before(), tail.time)
         if not tail.size:  # not even a header
             _write_all(self._file.descriptor, [header(self.next, self.next)], 0)
         self._unsure = False
         return tail.torn
 
-    def _before(self) -> tuple[int, int]:
-        """The sequence number and the time that the log had come to before this file."""
+    def _before(self) -> int:
+        """The time that the log had come to before this file."""
         for path in old_files(self._file)[-1:]:
-            with opened(path) as old:
-                tail = find_tail(old)
-                return tail.next, tail.time
-        return 1, 0
+            with opened_old(path) as old:
+                return find_tail(old).time
+        return 0
 
     def write(self, chunks: Sequence[Chunk]) -> None:
         """Append chunks, whose sequence numbers rise; what is there already is passed over.
@@ -198,17 +197,20 @@ class Writer:
     def _turn_page(self, batch: "_Batch", sequence: int) -> "_Batch":
         if self._most_pages and batch.number + 1 >= self._most_pages:
             batch.finish()
-            self._rotate(header(sequence, self.next))
+            self._rotate(sequence)
             batch = _Batch(self._file.descriptor, 0, 0)
         else:
             batch.turn_page(header(sequence, self.next))
         self.next = sequence
         return batch
 
-    def _rotate(self, first_header: bytes) -> None:
-        """Go on in a new file. There is a locked one of the log's name at every moment."""
+    def _rotate(self, first: int) -> None:
+        """Go on in a new file, from that number on.
+
+        There is a locked one of the log's name at every moment.
+        """
         path = self._file.path
-        old = old_name(path, self._file.page(0).first)
+        old = old_name(path, self._file.start)
         if not self._file.is_at(old):  # linked before the last crash
             os.link(path, old)
         fresh = path.with_name(path.name + ".new")
@@ -217,7 +219,7 @@ class Writer:
         descriptor = os.open(fresh, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_all(descriptor, [first_header], 0)
+            _write_all(descriptor, [header(first, self.next)], 0)
             fresh.rename(path)
         except OSError:
             os.close(descriptor)
@@ -226,7 +228,7 @@ class Writer:
             self._retired.append(self._file.descriptor)
         else:
             os.close(self._file.descriptor)
-        self._file = PagedFile(path, descriptor)
+        self._file = PagedFile(path, descriptor, first)
         self._let_go_until = 0
         if self._keep:
             for file in old_files(self._file)[: -self._keep]:

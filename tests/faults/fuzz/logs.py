@@ -224,8 +224,8 @@ def damaged_log(material: Material) -> None:
             begin = before.index(there[0]) if there else 0
             assert there == before[begin : begin + len(there)]
         assert_readable(path, parts, most)
-        if goes_on and len(files) == 1:
-            writer = Writer.open(path, 4, syncs=False)
+        if goes_on:
+            writer = Writer.open(path, 4, int(len(files) > 1), syncs=False)
             first = writer.next
             writer.write([(first, writer.time, frame("bob", "more") * 5)])
             writer.close()

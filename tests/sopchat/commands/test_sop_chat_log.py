@@ -110,6 +110,8 @@ def test_programs_get_json_or_csv_with_bytes_that_are_no_text_escaped(tmp_path: 
         ([], "the following arguments are required: FILE"),
         (["log", "--since", "yesterday"], "neither a sequence number nor a time"),
         (["log", "--search", "("], "--fixed searches for a text"),
+        (["log", "--search", "a{99999999999999}"], "--fixed searches for a text"),
+        (["log", "--search", "(" * 5000 + ")" * 5000], "--fixed searches for a text"),
         (["log", "--last", "1", "--since", "1"], "not allowed with"),
         (["log", "--last", "-1"], "'-1' is no number of at least 0"),
         (["log", "--verify", "--repair"], "not allowed with"),
