@@ -161,10 +161,10 @@ class Limits:
     outbox_mark: int = 4 * 1024 * 1024
 
     # Bytes that may wait for all members together, each piece counted for every member it waits
-    # for; 0 for any number. It makes the mark of each smaller in a room of more than 1024. What is
+    # for; 0 for any number. It makes the mark of each smaller in a room of more than 4096. What is
     # said is kept once for all of a door, so this is memory only where each has something of its
     # own waiting; a small mark lets two who work together, a flood and a trickle, stop the others.
-    max_in_flight: int = 4 * 1024 * 1024 * 1024
+    max_in_flight: int = 16 * 1024 * 1024 * 1024
 
     @property
     def mark(self) -> int:

@@ -66,6 +66,8 @@ class Session:
             departure = Departure(Reason.FAULT, repr(error))
         finally:
             departure = attrs.evolve(departure, half=self._doorway.half)
+            if departure.reason is Reason.STOPPING and self._told:
+                departure = attrs.evolve(departure, detail="what its rate held back is dropped")
             try:
                 if self._member is None:
                     self._console.turned_away(self._connection.peer, departure)
@@ -243,6 +245,8 @@ class Session:
 
     def _say_farewell(self, departure: Departure) -> None:
         """Tell the client why, where its protocol can, if it takes it without waiting."""
+        if departure.reason is Reason.CLOSED:  # by its own doing
+            return
         text = self._door.farewell(departure)
         if text and (self._member is None or not self._member.outbox.waiting):
             with contextlib.suppress(OSError):

@@ -37,10 +37,17 @@ def add_entrances(parser: Parser) -> None:
 
 
 def entrances_handed_over(options: argparse.Namespace) -> dict[str, list[socket.socket]]:
-    """What the service manager opened. Raises UsageError: no entrance is given at all."""
+    """What the service manager opened. Raises UsageError: no entrance is given, or one twice."""
     entrances = inherited_listeners()
     if options.port is None and not entrances and options.unix is None:
         raise UsageError("the following arguments are required: port")
+    ports = {"the room": options.port, "--line": options.line, "--talk": options.talk}
+    taken: dict[int, str] = {}
+    for door, port in ports.items():
+        if port in taken:
+            raise UsageError(f"{door} cannot have port {port}: {taken[port]} has it")
+        if port is not None:
+            taken[port] = door
     return entrances
 
 

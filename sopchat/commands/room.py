@@ -115,10 +115,26 @@ class RunningRoom:
             else:
                 tls = settings.identity.context if settings.identity else None
                 self._server.change(settings.key, settings.limits, tls)
-                self._console.show("reloaded: the key, the limits and the certificate")
+                self._console.show(self._reloaded())
                 self._tell(settings)
             self._notifier.ready()
             self._notifier.status(self._metrics())
+
+    def _reloaded(self) -> str:
+        """What there was to be read again."""
+        options = self._options
+        read = [
+            what
+            for what, file in (
+                ("the key", options.key_file),
+                ("the limits", options.limits),
+                ("the certificate", options.tls_cert or options.tls),
+            )
+            if file
+        ]
+        if not read:
+            return "nothing to reload: there is no --key-file, --limits, --tls or --tls-cert"
+        return f"reloaded: {', '.join(read)}"
 
     def _show_metrics(self) -> None:
         """To who reads the console, and to who asks the service manager."""

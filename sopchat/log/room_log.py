@@ -91,6 +91,8 @@ class RoomLog:
         pages = size and max(size // PAGE_SIZE, 1)
         syncs = sync is not Sync.NEVER
         writer = Writer.open(path, limits.LOG_ALONE, pages, keep, syncs=syncs)
+        if writer.next > 1:
+            console.show(f"the room log goes on with message {writer.next}")
         if writer.torn:
             console.show(f"the room log ended in a torn record: {writer.torn} bytes dropped")
         return cls(writer, console, sync)
@@ -158,6 +160,8 @@ class RoomLog:
                 f"THE ROOM LOG'S DISK IS STUCK: {self.missing} frames are missing, and the last"
                 " that were written may not be safe"
             )
+        elif self._told:
+            self._console.show(f"THE ROOM LOG ENDS WITH {self.missing} FRAMES MISSING")
 
     async def _write_batches(self) -> None:
         while self._chunks or not self._closing.is_set():

@@ -239,3 +239,14 @@ def test_what_nohup_started_outlives_its_terminal() -> None:
         Client.join(port, "ann").close()
         process.terminate()
         assert process.wait(PATIENCE) == 0
+
+
+def test_a_reload_says_what_there_was_to_read_again(tmp_path: Path) -> None:
+    with Server() as server:
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("nothing to reload: there is no --key-file, --limits, --tls or --tls-cert")
+    with reserved_port() as port, Keyed(tmp_path, port) as server:
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("reloaded: the key, the limits\n")
+        server.interrupt()
+        server.wait()

@@ -53,6 +53,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         (["9000", "key", "--max-clients", "0"], "'0' is no number of at least 1"),
         (["9000", "key", "--auth-timeout", "soon"], "'soon' is no number"),
         (["9000", "key", "--stage", "5"], "invalid choice"),
+        (["9000", "key", "--line", "9000"], "--line cannot have port 9000: the room has it"),
         (["9000", "key", "--sync", "always"], "--sync is of a log, which --log says"),
         (["9000", "key", "--log-keep", "3"], "--log-keep is of a log, which --log says"),
         (["9000", "key", "--limits", "/nowhere"], "cannot read the limits in /nowhere: No such"),

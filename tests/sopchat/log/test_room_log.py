@@ -116,7 +116,10 @@ async def test_a_restart_continues_and_says_what_was_torn(tmp_path: Path) -> Non
             log.relayed(ann, frame("ann", "x"))
         with (tmp_path / "log").open("ab") as file:
             file.write(b"torn")
-    assert told.lines == ["the room log ended in a torn record: 4 bytes dropped"]
+    assert told.lines == [
+        "the room log goes on with message 3",
+        "the room log ended in a torn record: 4 bytes dropped",
+    ]
     assert last_groups(tmp_path / "log", 9)[0] == 4
 
 
@@ -205,7 +208,11 @@ async def test_the_end_waits_for_no_disk_that_fails(tmp_path: Path, disk: Disk) 
         await until_failed(log, 1)
         begin = trio.current_time()
     assert trio.current_time() - begin < limits.LOG_FAREWELL / 2
-    assert (log.missing, log.waiting, told.lines) == (3, 0, [SHOUTED])
+    assert (log.missing, log.waiting, told.lines) == (
+        3,
+        0,
+        [SHOUTED, "THE ROOM LOG ENDS WITH 3 FRAMES MISSING"],
+    )
 
 
 async def test_a_slow_disk_makes_readers_wait_and_nothing_is_lost(
