@@ -112,9 +112,9 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
             read = parse.from_json if options.json else parse.from_line
             await execute.talk(chat, options.exec, read, _tell)
         elif options.json:
-            await pipe.talk(chat, parse.from_json, render.as_json)
+            await pipe.talk(chat, parse.from_json, render.as_json, _tell)
         elif not _on_terminal():
-            await pipe.talk(chat, parse.from_line, render.as_line)
+            await pipe.talk(chat, parse.from_line, render.as_line, _tell)
         else:
             from sopchat_client import prompt
 
