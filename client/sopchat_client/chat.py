@@ -200,8 +200,10 @@ async def connect(
         with trio.move_on_after(CONNECT_TIMEOUT) as scope, _translated():
             await speaks.join(stream, name, key)
         if scope.cancelled_caught:
-            hint = ": it may be encrypted, which takes TLS" if tls is None else ""
-            raise CannotConnect(f"{host} port {port} does not answer{hint}")
+            hint = " or encrypted (--tls)" if tls is None else ""
+            raise CannotConnect(
+                f"{host} port {port} does not answer: it may be another door (--protocol){hint}"
+            )
         chat = Chat(name, stream, speaks)
         yield chat
         await chat.leave()
