@@ -107,8 +107,9 @@ class FrameProtocol:
                     _check_door(echo)
         if not echo:
             raise Refused(
-                "the key is wrong or the room is full (the server closed the connection without"
-                " an answer, and this protocol does not tell which)"
+                "the key is wrong or the room is full, or it turns this address away for now (the"
+                " server closed the connection without an answer, and this protocol does not tell"
+                " which)"
             )
         if echo == granted:
             self.expect_numbers()

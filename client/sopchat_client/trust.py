@@ -160,8 +160,8 @@ class _Meeting:
             return CannotConnect(f"{where} does not answer in TLS: it may not be encrypted")
         if stream.speaks_tls is None:
             return Refused(
-                "the room is full or not encrypted (the server closed the connection without an"
-                " answer)"
+                "the room is full or not encrypted, or it turns this address away for now (the"
+                " server closed the connection without an answer)"
             )
         if not stream.speaks_tls:
             return CannotConnect(f"{where} is not encrypted: it is joined without TLS")

@@ -68,7 +68,11 @@ async def test_who_has_the_name_of_a_greeting_joins(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("door", ["line", "talk"])
 async def test_a_door_of_the_room_is_known(door: str) -> None:
-    with reserved_port() as port, Server(f"--{door}", str(port)):
-        with trio.fail_after(5), pytest.raises(CannotConnect, match=f"--protocol {door}"):
-            async with connect("localhost", port, "ann", "key"):
-                pytest.fail("is no member")
+    with (
+        reserved_port() as port,
+        Server(f"--{door}", str(port)),
+        trio.fail_after(5),
+        pytest.raises(CannotConnect, match=f"--protocol {door}"),
+    ):
+        async with connect("localhost", port, "ann", "key"):
+            pytest.fail("is no member")
