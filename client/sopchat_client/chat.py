@@ -30,6 +30,9 @@ CONNECT_TIMEOUT = 10.0
 # How long leaving waits for the server to close as well (seconds): it has everything then.
 LEAVE_TIMEOUT = 5.0
 
+# How often it looks whether the server goes on taking what was sent (seconds).
+_LOOK_EVERY = 0.25
+
 
 # A network that was cut, or a machine that was switched off, counts as gone after this (seconds).
 SILENCE = 40
@@ -46,9 +49,9 @@ class Chat:
     _stream: trio.abc.HalfCloseableStream
     _protocol: ChatProtocol
     _arrived: deque[Message] = attrs.field(factory=deque, init=False)
-    _leaving: bool = attrs.field(default=False, init=False)
-    # When the server must have closed, and the read that is under way until then.
-    _deadline: float = attrs.field(default=math.inf, init=False)
+    # How long the server may still take to close, after `leave`.
+    _patience: "_Patience | None" = attrs.field(default=None, init=False)
+    # The read that is under way, until the next look.
     _reading: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
 
     async def send(self, *texts: str | bytes) -> None:
@@ -93,12 +96,15 @@ class Chat:
     async def _read(self) -> None:
         """Read until a message has arrived, or the server has closed after `leave`."""
         while not self._arrived:
-            with _translated(), trio.CancelScope(deadline=self._deadline) as self._reading:
+            look_at = math.inf if self._patience is None else self._patience.look_at
+            with _translated(), trio.CancelScope(deadline=look_at) as self._reading:
                 data = await self._stream.receive_some(_READ_SIZE)
             if self._reading.cancelled_caught:
-                raise ServerGone("the server has not confirmed that it has read everything")
+                if self._patience is not None and not self._patience.look(self.unacknowledged()):
+                    raise ServerGone("the server has not confirmed that it has read everything")
+                continue
             if not data:
-                if self._leaving:
+                if self._patience is not None:
                     return
                 raise ServerGone("the server closed the connection")
             self._arrived.extend(self._protocol.feed(bytes(data)))
@@ -114,19 +120,47 @@ class Chat:
             return 0
         return int.from_bytes(answer, sys.byteorder)
 
-    async def leave(self) -> None:
+    async def leave(self, patience: float = LEAVE_TIMEOUT) -> None:
         """Say nothing more. The server closes the connection once it has read everything.
 
         What others say until then still arrives. Raises ServerGone, here or where messages are
-        received: the connection broke, or the server has not closed LEAVE_TIMEOUT seconds later.
+        received: the connection broke, or the server has not closed `patience` seconds after the
+        last sign that it takes what was sent. Once its system has all, no sign is to be seen while
+        the server reads. Only the first call counts.
         """
-        if self._leaving:
+        if self._patience is not None:
             return
-        self._leaving = True
-        self._deadline = trio.current_time() + LEAVE_TIMEOUT
-        self._reading.deadline = self._deadline
+        self._patience = _Patience(patience, self.unacknowledged())
+        self._reading.deadline = self._patience.look_at
         with _translated():
             await self._stream.send_eof()
+
+
+@attrs.define
+class _Patience:
+    """Waits for a server that closes when it has read everything."""
+
+    # Without a sign (seconds).
+    _seconds: float
+    # What its system had not confirmed at the last look (bytes): less is a sign.
+    _unacknowledged: int
+    _last_sign: float = attrs.field(factory=trio.current_time, init=False)
+    look_at: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._plan()
+
+    def look(self, unacknowledged: int) -> bool:
+        """Look for a sign; whether there was one lately enough to wait for the next."""
+        if unacknowledged < self._unacknowledged:
+            self._last_sign = trio.current_time()
+        self._unacknowledged = unacknowledged
+        self._plan()
+        return trio.current_time() < self._last_sign + self._seconds
+
+    def _plan(self) -> None:
+        end = self._last_sign + self._seconds
+        self.look_at = min(trio.current_time() + _LOOK_EVERY, end)
 
 
 @contextlib.asynccontextmanager
@@ -166,8 +200,10 @@ async def connect(
         with trio.move_on_after(CONNECT_TIMEOUT) as scope, _translated():
             await speaks.join(stream, name, key)
         if scope.cancelled_caught:
-            hint = ": it may be encrypted, which takes TLS" if tls is None else ""
-            raise CannotConnect(f"{host} port {port} does not answer{hint}")
+            hint = " or encrypted (--tls)" if tls is None else ""
+            raise CannotConnect(
+                f"{host} port {port} does not answer: it may be another door (--protocol){hint}"
+            )
         chat = Chat(name, stream, speaks)
         yield chat
         await chat.leave()

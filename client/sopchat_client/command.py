@@ -28,7 +28,7 @@ from sopchat_client.errors import (
     first,
 )
 from sopchat_client.parser import ClientParser
-from sopchat_client.trust import Tls
+from sopchat_client.trust import Tls, authorities
 
 # So many texts that did not arrive are shown; of more, all are kept in a file.
 _MOST_SHOWN = 20
@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         checked(options.name, NAME_SIZE, "the name")
         key = _key(options)
-    except (UsageError, ValueError) as error:
+        if options.ca is not None:
+            authorities(options.ca)  # looked at before anything is connected
+    except (UsageError, ValueError, CannotConnect) as error:
         parser.error(str(error))
     status = 0
     try:
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trio.run(_talk, options, key)
     except* ChatError as group:
         end = first(group)
-        status = _STATUS[type(end)]
+        status = next(status for kind, status in _STATUS.items() if isinstance(end, kind))
         _tell(str(end))
     except* BrokenPipeError:
         pass  # nobody reads the output any more, as `head` does: that is all they wanted
@@ -110,9 +112,9 @@ async def _talk(options: argparse.Namespace, key: bytes | None) -> None:
             read = parse.from_json if options.json else parse.from_line
             await execute.talk(chat, options.exec, read, _tell)
         elif options.json:
-            await pipe.talk(chat, parse.from_json, render.as_json)
+            await pipe.talk(chat, parse.from_json, render.as_json, _tell)
         elif not _on_terminal():
-            await pipe.talk(chat, parse.from_line, render.as_line)
+            await pipe.talk(chat, parse.from_line, render.as_line, _tell)
         else:
             from sopchat_client import prompt
 

@@ -2,7 +2,7 @@
 
 ChatError
 ├── CannotConnect   nobody listens there, or the network says no
-├── Refused         closed instead of echoing: the key, or a full room
+├── Refused         closed instead of echoing: the key, a full room, or turned away for now
 ├── Untrusted       encrypted, and not the server that it should be
 ├── ServerGone      the connection ended while it was in use
 ├── InputFailed     what was to be said cannot be read, or not be said
@@ -21,8 +21,8 @@ class CannotConnect(ChatError):
 class Refused(ChatError):
     """The server closed the connection instead of echoing the authentication frame.
 
-    The frame protocol closes without a byte both for a wrong key and for a full room, so
-    nobody can tell which of the two it was.
+    The frame protocol closes without a byte for a wrong key, for a full room and for an address
+    that is turned away for now, so nobody can tell which of them it was.
     """
 
 

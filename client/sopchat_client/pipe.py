@@ -3,12 +3,13 @@
 import os
 import select
 import sys
+from collections.abc import Callable
 
 import attrs
 import trio
 
 from sopchat.arguments import system_words
-from sopchat_client.chat import Chat
+from sopchat_client.chat import LEAVE_TIMEOUT, Chat
 from sopchat_client.errors import InputFailed, OutputFailed
 from sopchat_client.parse import Parse, said
 from sopchat_client.render import Render
@@ -17,10 +18,15 @@ _READ_SIZE = 64 * 1024
 
 _STDIN, _STDOUT = 0, 1
 
+# How long the server may take to read what its system has (seconds): a room that limits the rate
+# reads slowly, and nothing of that is to be seen from here.
+_PATIENCE = 60.0
 
-async def talk(chat: Chat, parse: Parse, render: Render) -> None:
+
+async def talk(chat: Chat, parse: Parse, render: Render, tell: Callable[[str], None]) -> None:
     """Send what standard input's lines say, and print what arrives, until standard input ends.
 
+    `tell` is called with a line for people when the server then takes long to read.
     Raises ServerGone, InputFailed, OutputFailed; BrokenPipeError if nobody reads standard output
     any more.
     """
@@ -28,7 +34,7 @@ async def talk(chat: Chat, parse: Parse, render: Render) -> None:
         raise OutputFailed("standard output is closed")
     failures: list[InputFailed] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_send_lines, chat, parse, failures)
+        nursery.start_soon(_send_lines, chat, parse, failures, tell)
         while messages := await chat.receive():
             lines = "".join(map(render, messages)).encode("utf-8", "backslashreplace")
             # In a thread: whoever reads our output may take its time, and sending goes on.
@@ -38,7 +44,9 @@ async def talk(chat: Chat, parse: Parse, render: Render) -> None:
         raise failures[0]
 
 
-async def _send_lines(chat: Chat, parse: Parse, failures: list[InputFailed]) -> None:
+async def _send_lines(
+    chat: Chat, parse: Parse, failures: list[InputFailed], tell: Callable[[str], None]
+) -> None:
     """Send until standard input ends, then leave; the server's close ends the chat.
 
     A line that cannot be said goes into `failures` and ends the input as well.
@@ -54,7 +62,9 @@ async def _send_lines(chat: Chat, parse: Parse, failures: list[InputFailed]) -> 
             failures.append(InputFailed(fault))
         if fault or not data:
             break
-    await chat.leave()
+    await chat.leave(_PATIENCE)
+    await trio.sleep(LEAVE_TIMEOUT)
+    tell("the server has not read everything yet; waiting (Ctrl-C ends it)")
 
 
 async def _read_input() -> bytes:

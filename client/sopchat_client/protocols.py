@@ -30,6 +30,15 @@ from sopchat.wire.line import LineBuffer, lines
 from sopchat.wire.tls import ALERT
 from sopchat_client.errors import CannotConnect, Refused
 
+_LINE_DOOR = b"Your name: "
+
+# What a door says that was not expected, by how its answer begins.
+_DOORS = {
+    ALERT: "the room is encrypted: it is joined with TLS (--tls)",
+    _LINE_DOOR: "this is a line door: --protocol line",
+    talk.GREETING: "this is a talk door: --protocol talk",
+}
+
 
 @attrs.frozen
 class Message:
@@ -94,11 +103,13 @@ class FrameProtocol:
                 if not data:
                     break
                 echo += data
-        _check_plain(echo)
+                if not offer.startswith(echo):
+                    _check_door(echo)
         if not echo:
             raise Refused(
-                "the key is wrong or the room is full (the server closed the connection without"
-                " an answer, and this protocol does not tell which)"
+                "the key is wrong or the room is full, or it turns this address away for now (the"
+                " server closed the connection without an answer, and this protocol does not tell"
+                " which)"
             )
         if echo == granted:
             self.expect_numbers()
@@ -147,7 +158,8 @@ class LineProtocol:
             # A byte at a time: what comes behind the welcome is a message.
             while not told.endswith(b"Welcome.\r\n") and (data := await stream.receive_some(1)):
                 told += data
-        _check_plain(told)
+                if not _LINE_DOOR.startswith(told[: len(_LINE_DOOR)]):
+                    _check_door(told)
         if not told.endswith(b"Welcome.\r\n"):
             reason = told.rpartition(b": ")[2].strip().decode("utf-8", "backslashreplace")
             raise Refused(f"the server closed the connection: {reason or 'it did not say why'}")
@@ -189,6 +201,8 @@ class TalkProtocol:
                 if not data:
                     break
                 greeting += data
+                if not talk.GREETING.startswith(greeting):
+                    _check_door(greeting)
         if greeting.startswith(b"You are"):
             raise Refused("the server closed the connection: the room is full")
         if greeting != talk.GREETING:
@@ -216,10 +230,11 @@ class TalkProtocol:
         return messages
 
 
-def _check_plain(answer: bytes) -> None:
-    """Raises CannotConnect for what an encrypted room answers to who does not encrypt."""
-    if answer.startswith(ALERT):
-        raise CannotConnect("the room is encrypted: it is joined with TLS (--tls)")
+def _check_door(answer: bytes) -> None:
+    """Raises CannotConnect if this is how another door begins than was expected."""
+    for begin, what in _DOORS.items():
+        if answer.startswith(begin):
+            raise CannotConnect(what)
 
 
 PROTOCOLS: dict[str, Callable[[], ChatProtocol]] = {

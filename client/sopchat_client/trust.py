@@ -51,7 +51,7 @@ async def encrypted(open_stream: Open, host: str, port: int, tls: Tls) -> TlsStr
     if tls.fingerprint is not None:
         return await meeting.expect(tls.fingerprint, "the one that was asked for")
     if tls.ca is not None:
-        return await meeting.shake_hands(_authorities(tls.ca))
+        return await meeting.shake_hands(authorities(tls.ca))
     before = known(host, port)
     if before is None:
         return await _first_time(meeting, tls)
@@ -60,7 +60,7 @@ async def encrypted(open_stream: Open, host: str, port: int, tls: Tls) -> TlsStr
     except Untrusted as changed:
         # The server may have got a certificate that somebody vouches for.
         try:
-            return await meeting.shake_hands(_authorities(None))
+            return await meeting.shake_hands(authorities(None))
         except Untrusted:
             raise Untrusted(
                 f"THE CERTIFICATE OF {host} PORT {port} HAS CHANGED: {changed}. Somebody may be"
@@ -71,7 +71,7 @@ async def encrypted(open_stream: Open, host: str, port: int, tls: Tls) -> TlsStr
 
 async def _first_time(meeting: "_Meeting", tls: Tls) -> TlsStream:
     try:
-        return await meeting.shake_hands(_authorities(None))
+        return await meeting.shake_hands(authorities(None))
     except _Unknown:
         stream = await meeting.shake_hands(_unverified())
     shown = fingerprint(stream.certificate())
@@ -87,7 +87,7 @@ async def _first_time(meeting: "_Meeting", tls: Tls) -> TlsStream:
     return stream
 
 
-def _authorities(ca: Path | None) -> ssl.SSLContext:
+def authorities(ca: Path | None) -> ssl.SSLContext:
     """For whom these authorities vouch for, or the system's. Raises CannotConnect."""
     try:
         context = ssl.create_default_context(cafile=ca)
@@ -160,8 +160,8 @@ class _Meeting:
             return CannotConnect(f"{where} does not answer in TLS: it may not be encrypted")
         if stream.speaks_tls is None:
             return Refused(
-                "the room is full or not encrypted (the server closed the connection without an"
-                " answer)"
+                "the room is full or not encrypted, or it turns this address away for now (the"
+                " server closed the connection without an answer)"
             )
         if not stream.speaks_tls:
             return CannotConnect(f"{where} is not encrypted: it is joined without TLS")

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 from sopchat_client.errors import Untrusted
 from sopchat_client.known import remember
 from sopchat_client.parser import ClientParser
@@ -65,6 +66,36 @@ def test_an_authority_is_asked_for_name_and_all(tmp_path: Path) -> None:
     for name, expected in {"localhost": 0, "elsewhere.example": 6}.items():
         with Server("--tls-cert", str(written(tmp_path, name))) as room:
             assert run(room.port, "--ca", str(ca))[0] == expected
+
+
+def test_a_server_for_whom_the_authority_does_not_vouch_is_told_in_one_line(
+    tmp_path: Path,
+) -> None:
+    with Server("--tls", "auto") as room:
+        other = tmp_path / "other.pem"
+        trustme.CA().cert_pem.write_to_path(other)
+        status, told = run(room.port, "--ca", str(other), said=b"hi\n")
+    assert status == 6
+    assert told.startswith(f"sop-chat-client: the certificate of localhost port {room.port} is not")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("none.pem", "none.pem: No such file or directory"),
+        ("", "cannot read the certificates in "),
+        ("text.pem", "text.pem holds no certificate"),
+    ],
+)
+def test_authorities_that_cannot_be_read_are_wrong_use(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "text.pem").write_text("no PEM\n")
+    status, told = run(1, "--ca", str(tmp_path / name))
+    assert status == 1
+    assert told.startswith("USAGE: sop-chat-client")
+    assert words in told
 
 
 def test_the_full_screen_tells_of_a_server_met_for_the_first_time() -> None:
