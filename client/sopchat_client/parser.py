@@ -34,8 +34,8 @@ exit status:
   1    wrong use, a line that cannot be sent (it holds a NUL byte, or is no JSON object
        where it must be one), or an input or output that fails
   2    cannot connect
-  3    refused: wrong key or full room, or it turns this address away for now (the server
-       closes for all of them without a word, so they cannot be told apart)
+  3    refused: wrong key or full room, or it turns this address away for now (the
+       server closes for each without a word, so they cannot be told apart)
   4    the server went away
   5    a defect of the client
   6    encrypted, and not the server that it should be: it was told nothing
