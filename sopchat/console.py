@@ -223,8 +223,13 @@ class Console:
         self._complained = True
 
     def _complain(self, text: str) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # no standard error, no complaint
-            sys.stderr.write(f"sop-chat: {text}\n")
+        """On standard error, if there is one that takes it.
+
+        By the descriptor: what Python's own buffer cannot get rid of spoils the exit status.
+        """
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError):
+                os.write(sys.stderr.fileno(), f"sop-chat: {text}\n".encode())
 
 
 def _write_all(output: int, batch: bytes) -> None:

@@ -184,7 +184,7 @@ async def test_the_end_waits_only_a_moment_for_a_stuck_output(pipe: tuple[int, i
 
 
 async def test_an_output_nobody_reads_any_more_silences_the_console(
-    pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]
+    pipe: tuple[int, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     console = Console(pipe[1])
     os.close(pipe[0])
@@ -195,7 +195,7 @@ async def test_an_output_nobody_reads_any_more_silences_the_console(
                 await trio.sleep(0.001)
             console.relayed(a_member(), frame("ann", "x"))
             console.closing()
-    assert capsys.readouterr().err == "sop-chat: Broken pipe: nothing more is shown\n"
+    assert capfd.readouterr().err == "sop-chat: Broken pipe: nothing more is shown\n"
 
 
 async def test_a_full_disk_is_counted_and_the_console_goes_on() -> None:
