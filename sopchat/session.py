@@ -6,8 +6,6 @@ offer ──> join ──┬─ reads its frames into the room ─┬──> dep
 
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 import attrs
 import trio
@@ -130,19 +128,24 @@ class Session:
         return member
 
     async def _read_and_send(self, member: Member) -> Departure:
-        """Read, and send what waits in the outbox, until one of both ends the other."""
-        ends: list[Departure] = []
+        """Read, and send what waits in the outbox, until one of both ends the other.
 
-        async def until_end(
-            part: Callable[[], Awaitable[Departure]], scope: trio.CancelScope
-        ) -> None:
-            ends.append(await part())
+        Where sending failed, that is why the member leaves.
+        """
+        failed: list[Departure] = []
+        ended: Departure | None = None
+
+        async def send(scope: trio.CancelScope) -> None:
+            failed.append(await self._send(member))
             scope.cancel()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(until_end, partial(self._send, member), nursery.cancel_scope)
-            await until_end(partial(self._read, member), nursery.cancel_scope)
-        return ends[0]
+            nursery.start_soon(send, nursery.cancel_scope)
+            ended = await self._read(member)
+            nursery.cancel_scope.cancel()
+        departure = failed[0] if failed else ended
+        assert departure is not None
+        return departure
 
     async def _send(self, member: Member) -> Departure:
         """Send what the outbox holds until the connection breaks or is too slow.
@@ -152,14 +155,17 @@ class Session:
         under pressure, it is dropped, and the departure says so.
         """
         departure = await member.outbox.run()
-        with contextlib.suppress(OSError):  # no more is there, or the end was an error
-            for _ in range(_LAST_READS):
+        # Shielded: that reading has ended meanwhile is no reason to leave something out.
+        with trio.CancelScope(shield=True), contextlib.suppress(OSError):
+            for _ in range(_LAST_READS):  # till no more is there, or the end was an error
                 data = self._connection.receive_now(self._doorway.most(READ_SIZE))
                 if not data:
                     return departure
                 if self._room.pressure.over:
                     break
                 self._relay(member, self._doorway.feed(data))
+                # Megabytes to be escaped take seconds: others have their turn.
+                await trio.lowlevel.checkpoint()
             return attrs.evolve(departure, detail="the last it sent was dropped")
         return departure
 

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             authorities(options.ca)  # looked at before anything is connected
     except (UsageError, ValueError, CannotConnect) as error:
         parser.error(str(error))
+    # Ctrl-C may come before a task has begun: nobody wants to know.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     status = 0
     try:
         if _full_screen(options):
