@@ -54,9 +54,10 @@ class Room(Server):
         """What is open now. Asks at the talk door, where a place must be free."""
         asker, answer = join_talk(self.talk, b"asker")
         with asker:
-            words = answer.partition(b" clients connected.")[0].split()
+            # A line each; before them may stand what others have just said, in any form.
+            lines = answer.partition(b" clients connected.\n")[2]
             # What the asker has open itself does not count.
-            members = int(words[-1].removeprefix(b"connecting")) - 1
+            members = lines.count(b" connected from ") - 1
             return Belongings(self.descriptors() - 1, self.status("Threads"), members)
 
     def returns_to(self, before: Belongings) -> None:
