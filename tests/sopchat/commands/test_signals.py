@@ -108,21 +108,27 @@ def test_after_a_bad_reload_all_goes_on_as_it_was(
         assert server.wait() == 0
 
 
+def on_a_terminal_that_closes(*command: str) -> subprocess.Popen[bytes]:
+    """A server whose terminal is closed as soon as it has said that it listens."""
+    terminal, inner = os.openpty()
+    process = subprocess.Popen(
+        command,
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        preexec_fn=take_terminal,
+        start_new_session=True,
+    )
+    os.close(inner)
+    with os.fdopen(terminal, "rb", buffering=0) as screen:
+        assert screen.readline().startswith(b"listening")
+    return process
+
+
 def test_closing_its_terminal_ends_it() -> None:
     """The same signal as for a reload, but nobody is there any more to read the console."""
-    terminal, inner = os.openpty()
     with reserved_port() as port:
-        process = subprocess.Popen(
-            [SOP_CHAT, str(port), "key"],
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            preexec_fn=take_terminal,
-            start_new_session=True,
-        )
-        os.close(inner)
-        with os.fdopen(terminal, "rb", buffering=0) as screen:
-            assert screen.readline().startswith(b"listening")
+        process = on_a_terminal_that_closes(SOP_CHAT, str(port), "key")
         assert process.wait(PATIENCE) == 0
 
 
@@ -221,19 +227,9 @@ def test_a_file_that_keeps_its_reader_waiting_keeps_nobody_else(tmp_path: Path) 
 
 
 def test_what_nohup_started_outlives_its_terminal() -> None:
-    terminal, inner = os.openpty()
     with reserved_port() as port:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", f"trap '' HUP; exec '{SOP_CHAT}' {port} key"],
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            preexec_fn=take_terminal,
-            start_new_session=True,
-        )
-        os.close(inner)
-        with os.fdopen(terminal, "rb", buffering=0) as screen:
-            assert screen.readline().startswith(b"listening")
+        command = f"trap '' HUP; exec '{SOP_CHAT}' {port} key"
+        process = on_a_terminal_that_closes("/bin/sh", "-c", command)
         Client.join(port, "ann").close()
         process.send_signal(signal.SIGHUP)
         Client.join(port, "ann").close()
