@@ -229,6 +229,27 @@ async def test_what_a_member_had_sent_before_its_connection_broke_is_relayed(
     assert house.listener.taken == (b"" if pressed else frame("ann", "last"))
 
 
+async def test_others_have_their_turn_while_the_last_of_a_member_is_relayed(
+    house: House, nursery: trio.Nursery
+) -> None:
+    connection = PlayedConnection()
+    connection.say(frame("ann", "key"))
+    ended = house.start(nursery, connection)
+    await wait_all_tasks_blocked()
+    connection.incoming.extend([frame("ann", str(number)) for number in range(50)])
+    connection.incoming.append(OSError(errno.ECONNRESET, "reset"))
+    connection.error = OSError(errno.EPIPE, "Broken pipe")
+    (other, *_) = house.room
+    house.room.broadcast(other, Chunk(frame("listener", "hello"), frame("listener", "hello")))
+    relayed = set()
+    while not ended:
+        relayed.add(len(house.listener.taken))
+        await trio.lowlevel.checkpoint()
+    assert len(relayed) > 10
+    assert house.listener.taken == b"".join(frame("ann", str(number)) for number in range(50))
+    assert ended == [Departure(Reason.BROKEN_PIPE)]
+
+
 async def test_a_reader_that_finds_pressure_again_is_not_waited_for_by_the_room(
     house: House, nursery: trio.Nursery
 ) -> None:
