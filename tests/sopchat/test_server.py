@@ -21,6 +21,7 @@ from sopchat.room import Member
 from sopchat.server import Server
 from tests.support.connection import PlayedConnection
 from tests.support.frames import FRAME, cut, frame, frames
+from tests.support.streams import receive
 
 # Far beyond what anything here takes (seconds).
 PATIENCE = 30
@@ -61,15 +62,6 @@ async def serving(**limits: float) -> AsyncIterator[Serving]:
                 nursery.cancel_scope.cancel()
                 for stream in house.streams:
                     stream.socket.close()
-
-
-async def receive(stream: trio.SocketStream, count: int) -> list[bytes]:
-    data = bytearray()
-    while len(data) < count * FRAME:
-        more = await stream.receive_some(count * FRAME - len(data))
-        assert more, f"closed after {len(data)} bytes"
-        data += more
-    return cut(bytes(data))
 
 
 async def rest(stream: trio.SocketStream) -> bytes:

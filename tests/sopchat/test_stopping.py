@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from sopchat import limits
-from tests.sopchat.test_server import receive, rest, serving
+from tests.sopchat.test_server import rest, serving
 from tests.support.frames import cut, frame
+from tests.support.streams import receive
 
 
 async def test_what_is_queued_when_it_is_stopped_still_goes_out() -> None:

@@ -15,13 +15,6 @@ from tests.support.programs import SOP_CHAT_CLIENT, Server, TerminalProgram
 from tests.support.tls import authority, written
 
 
-@pytest.fixture(autouse=True)
-def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where servers are remembered."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path / "sop-chat" / "known-servers"
-
-
 def run(port: int, *options: str, said: bytes = b"", key: str = "key") -> tuple[int, str]:
     """The client between pipes: its status and what it says on standard error."""
     done = subprocess.run(

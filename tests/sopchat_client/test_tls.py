@@ -14,22 +14,8 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 from tests.support.frames import FRAME, frame
 from tests.support.links import Told
 from tests.support.streams import exactly, let_in
-from tests.support.tls import authority, client_side, encrypted_room, server_side
+from tests.support.tls import client_side, encrypted_room, server_side
 from tests.support.tls_servers import echo, playing, shown_by
-
-
-@pytest.fixture(autouse=True)
-def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where servers are remembered."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path / "sop-chat" / "known-servers"
-
-
-@pytest.fixture
-def ca(tmp_path: Path) -> Path:
-    file = tmp_path / "ca.pem"
-    authority().cert_pem.write_to_path(file)
-    return file
 
 
 async def talking() -> tuple[TlsStream, trio.SSLStream[trio.abc.HalfCloseableStream]]:

@@ -11,22 +11,8 @@ from trio.testing import memory_stream_pair
 
 from tests.support.frames import FRAME
 from tests.support.streams import exactly
-from tests.support.tls import authority, encrypted_room, server_side
+from tests.support.tls import encrypted_room, server_side
 from tests.support.tls_servers import echo, joined, names_and_keys, playing, shown_by
-
-
-@pytest.fixture(autouse=True)
-def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where servers are remembered."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return tmp_path / "sop-chat" / "known-servers"
-
-
-@pytest.fixture
-def ca(tmp_path: Path) -> Path:
-    file = tmp_path / "ca.pem"
-    authority().cert_pem.write_to_path(file)
-    return file
 
 
 async def test_the_first_time_a_server_is_remembered_before_it_hears_anything(known: Path) -> None:

@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.support.frames import FRAME
+from tests.support.frames import FRAME, cut
 
 
 async def exactly(stream: trio.abc.ReceiveStream, size: int) -> bytes:
@@ -12,6 +12,16 @@ async def exactly(stream: trio.abc.ReceiveStream, size: int) -> bytes:
         assert more
         data += more
     return data
+
+
+async def receive(stream: trio.abc.ReceiveStream, count: int) -> list[bytes]:
+    """The next frames, so many of them."""
+    data = bytearray()
+    while len(data) < count * FRAME:
+        more = await stream.receive_some(count * FRAME - len(data))
+        assert more, f"closed after {len(data)} bytes"
+        data += more
+    return cut(bytes(data))
 
 
 async def let_in(stream: trio.abc.Stream) -> None:

@@ -18,7 +18,8 @@ from sopchat.doors.tcp import open_listeners
 from sopchat.limits import Limits
 from sopchat.server import Server
 from sopchat.wire.tls import TlsCodec
-from tests.support.frames import FRAME, cut, frame
+from tests.support.frames import frame
+from tests.support.streams import receive
 
 # Far beyond what anything here takes (seconds).
 PATIENCE = 30
@@ -145,15 +146,6 @@ async def encrypted_room(
                 nursery.cancel_scope.cancel()
                 for stream in room.streams:
                     stream.socket.close()
-
-
-async def receive(stream: trio.abc.ReceiveStream, count: int) -> list[bytes]:
-    data = bytearray()
-    while len(data) < count * FRAME:
-        more = await stream.receive_some(count * FRAME - len(data))
-        assert more, f"closed after {len(data)} bytes"
-        data += more
-    return cut(bytes(data))
 
 
 async def until(stream: trio.abc.ReceiveStream, end: bytes) -> bytes:

@@ -23,7 +23,8 @@ from sopchat.doors.tls import TlsConnection
 from sopchat.limits import TLS_FAREWELL
 from sopchat.wire.tls import ALERT, TlsCodec
 from tests.support.frames import frame, frames
-from tests.support.tls import client_side, encrypted_room, receive, server_side, until
+from tests.support.streams import receive
+from tests.support.tls import client_side, encrypted_room, server_side, until
 
 Client = trio.SSLStream[trio.SocketStream]
 
