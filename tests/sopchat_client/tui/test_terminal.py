@@ -245,8 +245,9 @@ def squeezed(row: str) -> str:
 def test_a_server_that_is_killed_and_comes_back_gets_all_that_waited_and_nothing_twice() -> None:
     with reserved_port() as port:
         start = (SOP_CHAT, str(port), "key")
-        with Program(*start) as server, TerminalProgram(*command(port)) as terminal:
+        with Program(*start) as server, contextlib.ExitStack() as stack:
             server.wait_for("listening")
+            terminal = stack.enter_context(TerminalProgram(*command(port)))
             terminal_is(terminal, "● joined")
             terminal.press("first\r")
             server.wait_for("ann: first")
